@@ -1,0 +1,81 @@
+"""The context variables of a run: the recorder of a compiling pipeline, and the context of a running step."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from core.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+compiling: ContextVar[Any] = ContextVar("core.compiling", default=None)
+"""The `core.compile.Recording` while a pipeline function is called to record its graph, else None."""
+
+_running: ContextVar[StepContext | None] = ContextVar("core.running", default=None)
+
+
+class StepContext:
+    """What a step may ask of its attempt; `get_context()` gives it."""
+
+    __slots__ = ("_folder", "_log", "attempt", "pipeline", "run_id", "step")
+
+    def __init__(self, run_id: str, pipeline: str, step: str, attempt: int, log: Callable[[dict[str, Any]], None]) -> None:
+        self.run_id = run_id
+        """UUIDv7 of the run."""
+        self.pipeline = pipeline
+        """Name of the pipeline."""
+        self.step = step
+        """Node id of the step."""
+        self.attempt = attempt
+        """1 for the first try."""
+        self._log = log
+        self._folder: Path | None = None
+
+    @property
+    def temporary_folder(self) -> Path:
+        """An empty folder of this attempt's own, removed when it ends."""
+        if self._folder is None:
+            import tempfile  # start-up time: few steps ask for it
+            from pathlib import Path  # start-up time: the same
+
+            self._folder = Path(tempfile.mkdtemp(prefix=f"core-{self.step[:40].replace('/', '_')}-"))
+        return self._folder
+
+    def log_metadata(self, **values: Any) -> None:
+        """Record plain values (numbers, text, lists, dicts) with the attempt; `core runs show` prints them."""
+        self._log(values)
+
+    def close(self) -> None:
+        """Remove the temporary folder if there is one."""
+        if self._folder is not None:
+            import shutil  # start-up time: few steps come here
+
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def get_context() -> StepContext:
+    """The context of the step that is running here; raises `UsageError` outside a step."""
+    context = _running.get()
+    if context is None:
+        raise UsageError("get_context() was called outside a running step", "call it inside a function decorated with @step, while a pipeline runs")
+    return context
+
+
+def log_metadata(**values: Any) -> None:
+    """Record plain values with the running step's attempt: `log_metadata(accuracy=0.93)`."""
+    get_context().log_metadata(**values)
+
+
+def enter(context: StepContext) -> object:
+    """Make `context` the running one; returns the token for `leave`."""
+    return _running.set(context)
+
+
+def leave(token: Any) -> None:
+    """Undo `enter`."""
+    _running.reset(token)

@@ -1,0 +1,65 @@
+"""Failpoints: named places where a test can make the program die, raise or wait; no-ops unless armed.
+
+`CORE_FAILPOINTS="name=kill;other=raise:OSError;third=sleep:2;fourth=kill@3"` arms them in a process and its children;
+`@N` lets a failpoint fire at its N-th pass only. Every name stands in `FAILPOINTS`.
+"""
+
+from __future__ import annotations
+
+import os
+
+FAILPOINTS = frozenset(
+    {
+        "run.started",  # the run's first event is durable, no step has begun
+        "attempt.started",  # the attempt's start is durable, its function has not been called
+        "attempt.returned",  # the function has returned, no output is stored
+        "attempt.saved",  # the outputs are stored, the attempt's end is not recorded
+        "attempt.ended",  # the attempt's end is recorded
+        "artifact.written",  # the bytes are in a temporary file, not published
+        "run.ended",  # the run's last event is durable
+    },
+)
+
+_armed: dict[str, tuple[str, int]] = {}
+_passes: dict[str, int] = {}
+
+
+def arm(text: str) -> None:
+    """Arm failpoints from `text` (the form of `CORE_FAILPOINTS`); the empty string disarms all."""
+    _armed.clear()
+    _passes.clear()
+    for part in filter(None, text.split(";")):
+        name, _, action = part.partition("=")
+        action, _, nth = action.partition("@")
+        if name not in FAILPOINTS:
+            message = f"unknown failpoint {name!r}; known: {', '.join(sorted(FAILPOINTS))}"
+            raise ValueError(message)
+        _armed[name] = (action, int(nth or 0))
+
+
+def failpoint(name: str) -> None:
+    """Do what the environment armed for `name`; nothing otherwise."""
+    if _armed and name in _armed:
+        _fire(name)
+
+
+def _fire(name: str) -> None:
+    action, nth = _armed[name]
+    _passes[name] = _passes.get(name, 0) + 1
+    if nth and _passes[name] != nth:
+        return
+    verb, _, argument = action.partition(":")
+    if verb == "kill":
+        os.kill(os.getpid(), 9)
+    elif verb == "sleep":
+        import time  # start-up time: only an armed process needs it
+
+        time.sleep(float(argument))
+    elif verb == "raise":
+        import builtins  # start-up time: only an armed process needs it
+
+        raise getattr(builtins, argument or "OSError")(f"failpoint {name}")
+
+
+if os.environ.get("CORE_FAILPOINTS"):
+    arm(os.environ["CORE_FAILPOINTS"])

@@ -1,0 +1,1 @@
+"""The frozen values that cross a border; changed with `dataclasses.replace`."""

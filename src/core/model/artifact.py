@@ -1,0 +1,69 @@
+"""An output's bytes as a value: digest, size, type, and where they lie."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRef:
+    """Points to the immutable bytes of one output."""
+
+    digest: str
+    """`blake3:` and hex: names the bytes and proves them."""
+    size: int
+    """Bytes, those of the parts included."""
+    type: str
+    """`module:qualname` of the value's class."""
+    materializer: str
+    """Name of the materializer that wrote it, such as `json` or `numpy`."""
+    store: str = ""
+    """URI of the artifact store that holds the bytes; empty when they are inline."""
+    inline: bytes | None = None
+    """The bytes themselves when they are few."""
+    parts: tuple[str, ...] = ()
+    """Digests of further blobs that the first one names (nested values, files of a folder)."""
+    preview: Mapping[str, Any] = field(default_factory=dict)
+    """Small plain data for people: shape, dtypes, head, thumbnail, text."""
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data; `text` or `base64` holds inline bytes, empty fields are left out."""
+        data: dict[str, Any] = {
+            "digest": self.digest,
+            "size": self.size,
+            "type": self.type,
+            "materializer": self.materializer,
+        }
+        if self.inline is not None:
+            try:
+                data["text"] = self.inline.decode()
+            except UnicodeDecodeError:
+                data["base64"] = b64encode(self.inline).decode()
+        else:
+            data["store"] = self.store
+        if self.parts:
+            data["parts"] = list(self.parts)
+        if self.preview:
+            data["preview"] = dict(self.preview)
+        return data
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> ArtifactRef:
+        """The reference that `to_data` wrote."""
+        inline = data["text"].encode() if "text" in data else b64decode(data["base64"]) if "base64" in data else None
+        return cls(
+            digest=data["digest"],
+            size=data["size"],
+            type=data["type"],
+            materializer=data["materializer"],
+            store=data.get("store", ""),
+            inline=inline,
+            parts=tuple(data.get("parts", ())),
+            preview=data.get("preview", {}),
+        )

@@ -1,0 +1,77 @@
+"""A fact of a run: appended once, never changed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+EVENT_VERSION = 1
+
+
+class EventKind(StrEnum):
+    """What happened. Events of a run as a whole have the empty step and attempt 0."""
+
+    RUN_STARTED = "run_started"
+    """data: pipeline, graph (digest), stack, parameters, tags, code, client."""
+    RUN_ENDED = "run_ended"
+    """data: state, error."""
+    STEP_REUSED = "step_reused"
+    """Terminal. data: key, reason, outputs, source (`[run, step, attempt]`)."""
+    STEP_SKIPPED = "step_skipped"
+    """Terminal. data: reason."""
+    ATTEMPT_STARTED = "attempt_started"
+    """data: key, reason, fingerprint (digest of a document), inputs (name to digests)."""
+    ATTEMPT_COMPLETED = "attempt_completed"
+    """Terminal. data: key, fingerprint, outputs (name to ArtifactRef), inputs, seconds."""
+    ATTEMPT_FAILED = "attempt_failed"
+    """Terminal. data: error (type, message, traceback), retry (whether another attempt follows), seconds."""
+    ATTEMPT_CANCELLED = "attempt_cancelled"
+    """Terminal. data: reason."""
+    METADATA = "metadata"
+    """data: values logged by the step."""
+    HOOK_FAILED = "hook_failed"
+    """data: hook, error. Changes nothing else."""
+
+
+TERMINAL = frozenset(
+    {
+        EventKind.STEP_REUSED,
+        EventKind.STEP_SKIPPED,
+        EventKind.ATTEMPT_COMPLETED,
+        EventKind.ATTEMPT_FAILED,
+        EventKind.ATTEMPT_CANCELLED,
+    },
+)
+
+
+class Event(NamedTuple):
+    """One fact. The key is `(run, step, attempt, writer, seq)`."""
+
+    run: str
+    """UUIDv7 of the run."""
+    step: str
+    """Node id; empty for the run itself."""
+    attempt: int
+    """1 for the first try; 0 for the run itself."""
+    writer: str
+    """Who appends: unique to a process's session with the run."""
+    seq: int
+    """Counts a writer's events from 0."""
+    kind: str
+    """An `EventKind`; kinds of later versions are kept and passed over."""
+    at: float
+    """Seconds since 1970, UTC, by the writer's clock."""
+    epoch: int
+    """Fencing epoch of the run's lease under which it was written."""
+    data: dict[str, Any]
+    """Plain data, see `EventKind`."""
+    project: str = "default"
+    """Project that the run belongs to."""
+    actor: str = ""
+    """Who started the run, such as `user@host`."""
+    version: int = EVENT_VERSION
+    """Version of the schema of `data`."""

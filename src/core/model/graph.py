@@ -1,0 +1,174 @@
+"""The compiled pipeline: nodes, edges and parameters as plain data, with a canonical JSON and a digest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from blake3 import blake3
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+GRAPH_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The output of a node that an input takes."""
+
+    node: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Several edges gathered into one value: a list, tuple, dict, or the fields of a NamedTuple or dataclass."""
+
+    kind: str
+    """`list`, `tuple`, `dict`, or `module:qualname` of the class whose fields are given."""
+    items: tuple[tuple[str, Edge | Collect | Constant], ...]
+    """Key (empty for list and tuple) and what stands there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Plain data that stands beside edges in a `Collect`."""
+
+    data: Any
+
+
+Binding = Edge | Collect | Constant
+
+
+def edges_of(binding: Binding) -> Iterator[Edge]:
+    """Every edge inside `binding`, in order, without recursion."""
+    stack = [binding]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, Edge):
+            yield top
+        elif isinstance(top, Collect):
+            stack.extend(item for _, item in reversed(top.items))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step call."""
+
+    id: str
+    """Unique in the graph, readable: the step's name, then `name_2`, ...; `name[0]`, ... from `map`."""
+    step: str
+    """`module:qualname` of the step."""
+    inputs: Mapping[str, Binding]
+    """Parameters that take other nodes' outputs."""
+    parameters: Mapping[str, Any]
+    """Parameters with values, as plain data (see `core.digest.values`)."""
+    outputs: tuple[str, ...]
+    """Names of the outputs."""
+    after: tuple[str, ...] = ()
+    """Nodes that must end before this one begins, without handing anything on."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options that differ from the default, as plain data."""
+
+    def upstream(self) -> Iterator[str]:
+        """Ids of the nodes that must be done before this one; may repeat."""
+        for binding in self.inputs.values():
+            for edge in edges_of(binding):
+                yield edge.node
+        yield from self.after
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A compiled pipeline. Nodes stand in the order in which they were called, which is a topological one."""
+
+    pipeline: str
+    """Name of the pipeline."""
+    nodes: tuple[Node, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the pipeline function was called with, as plain data."""
+    source: str = ""
+    """`module:qualname` of the pipeline function."""
+    outputs: Mapping[str, Binding] = field(default_factory=dict)
+    """What the pipeline function returned."""
+
+    @cached_property
+    def by_id(self) -> dict[str, Node]:
+        """Nodes by id."""
+        return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def json(self) -> str:
+        """The canonical JSON: sorted keys, no spaces, version 1; the same on every platform and hash seed."""
+        return json.dumps(to_data(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """`blake3:` and the hex digest of the canonical JSON."""
+        return "blake3:" + blake3(self.json.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def binding_data(binding: Binding) -> Any:
+    """Plain data for `binding`: `["load","train"]` for an edge, an object for the others."""
+    if isinstance(binding, Edge):
+        return [binding.node, binding.output]
+    if isinstance(binding, Constant):
+        return {"value": binding.data}
+    return {"kind": binding.kind, "items": [[key, binding_data(item)] for key, item in binding.items]}
+
+
+def binding_of(data: Any) -> Binding:
+    """The binding that `binding_data` wrote."""
+    if isinstance(data, list):
+        node, output = data
+        return Edge(node, output)
+    if "value" in data:
+        return Constant(data["value"])
+    return Collect(data["kind"], tuple((key, binding_of(item)) for key, item in data["items"]))
+
+
+def to_data(graph: Graph) -> dict[str, Any]:
+    """Plain data for `graph`; empty fields of nodes are left out."""
+    return {
+        "version": GRAPH_VERSION,
+        "pipeline": graph.pipeline,
+        "source": graph.source,
+        "parameters": dict(graph.parameters),
+        "outputs": {name: binding_data(binding) for name, binding in graph.outputs.items()},
+        "nodes": [_node_data(node) for node in graph.nodes],
+    }
+
+
+def _node_data(node: Node) -> dict[str, Any]:
+    data: dict[str, Any] = {"id": node.id, "step": node.step, "outputs": node.outputs}
+    if node.inputs:
+        data["inputs"] = {name: binding_data(binding) for name, binding in node.inputs.items()}
+    if node.parameters:
+        data["parameters"] = node.parameters
+    if node.after:
+        data["after"] = node.after
+    if node.options:
+        data["options"] = node.options
+    return data
+
+
+def from_data(data: Mapping[str, Any]) -> Graph:
+    """The graph that `to_data` wrote; fields of later versions are passed over."""
+    nodes = tuple(
+        Node(
+            id=item["id"],
+            step=item["step"],
+            inputs={name: binding_of(binding) for name, binding in item.get("inputs", {}).items()},
+            parameters=item.get("parameters", {}),
+            outputs=tuple(item["outputs"]),
+            after=tuple(item.get("after", ())),
+            options=item.get("options", {}),
+        )
+        for item in data["nodes"]
+    )
+    outputs = {name: binding_of(binding) for name, binding in data.get("outputs", {}).items()}
+    return Graph(data["pipeline"], nodes, data.get("parameters", {}), data.get("source", ""), outputs)

@@ -1,0 +1,71 @@
+"""What an orchestrator launches, and what it says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.model.spec import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One command to run somewhere. Launching the same id twice gives the same handle."""
+
+    id: str
+    """Unique for ever: run, step and attempt in one word."""
+    command: tuple[str, ...]
+    """Program and arguments."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    image: str | None = None
+    """Image reference by digest; None where the orchestrator needs none."""
+    resources: Resources | None = None
+    deadline: float | None = None
+    """Seconds since 1970 at which it dies without us."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Tags put on every resource that it creates."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobHandle:
+    """Finds a launched job again, from another process too."""
+
+    job: str
+    """The job's id."""
+    orchestrator: str
+    """Flavor that launched it."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """Plain data of the orchestrator's own."""
+
+
+class JobPhase(StrEnum):
+    """Where a job is."""
+
+    PENDING = "pending"
+    """Accepted, not at work yet."""
+    RUNNING = "running"
+    """At work."""
+    SUCCEEDED = "succeeded"
+    """Exited with 0."""
+    FAILED = "failed"
+    """Exited with another code, or could not start."""
+    CANCELLED = "cancelled"
+    """Ended on our word."""
+    PREEMPTED = "preempted"
+    """The machine was taken away."""
+    UNKNOWN = "unknown"
+    """The orchestrator knows no such job (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What an orchestrator says of a job now."""
+
+    phase: JobPhase
+    exit_code: int | None = None
+    reason: str = ""
+    """For people, such as `out of memory (limit 2 GiB)`."""

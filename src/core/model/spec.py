@@ -1,0 +1,143 @@
+"""What a decorated function declares: inputs, outputs, options. `annotation` fields hold runtime types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+MISSING = type("Missing", (), {"__repr__": lambda _: "<no default>", "__slots__": ()})()
+"""Stands for "no default": `None` is a default like any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and when a failed step is tried again."""
+
+    attempts: int = 3
+    """Tries in all, the first one included."""
+    delay: float = 1.0
+    """Seconds before the second try."""
+    backoff: float = 2.0
+    """Factor by which the delay grows from try to try."""
+    jitter: float = 0.1
+    """Share of the delay that is drawn at random, 0 to 1."""
+    on: tuple[type[BaseException], ...] = (Exception,)
+    """Exceptions that are worth another try; any other fails the step at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a step needs of the machine it runs on."""
+
+    cpus: float | None = None
+    """Virtual CPUs."""
+    memory: str | None = None
+    """Memory with its unit, such as `"16GiB"`."""
+    accelerators: str | None = None
+    """Kind and count, such as `"A100:1"`."""
+    disk: str | None = None
+    """Disk with its unit, such as `"100GiB"`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """What the container image of a step needs."""
+
+    base_image: str | None = None
+    """Image to build on; by default a slim Python of the client's version."""
+    requirements: tuple[str, ...] = ()
+    """pip requirements."""
+    apt_packages: tuple[str, ...] = ()
+    """Debian packages."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables set in the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """Options of one step; each may be set by `@step(...)` and changed by `step.with_options(...)`."""
+
+    name: str | None = None
+    """Id of the node in place of the function's name."""
+    cache: bool = True
+    """Whether an earlier result may be reused."""
+    cache_expires: float | None = None
+    """Seconds after which an earlier result is too old to be reused."""
+    retry: Retry | None = None
+    """Tries again after a failure."""
+    timeout: float | None = None
+    """Seconds after which an attempt is ended."""
+    resources: Resources | None = None
+    """What the step needs of its machine."""
+    image: ImageSettings | None = None
+    """What the step needs in its container."""
+    runs_on: str | None = None
+    """Orchestrator component that runs this step instead of the stack's."""
+    tags: tuple[str, ...] = ()
+    """Words to find the step by."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables set while the step runs; part of its cache key."""
+    materializers: Mapping[str, str] = field(default_factory=dict)
+    """Output name to the name of the materializer that must store it."""
+    on_success: Callable[..., object] | None = None
+    """Called with the step's context after it completed."""
+    on_failure: Callable[..., object] | None = None
+    """Called with the step's context and the exception after the last try failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One parameter of a step function."""
+
+    name: str
+    annotation: Any
+    """Runtime type, `Annotated` kept."""
+    default: Any = MISSING
+    """The function's default, or `MISSING`."""
+    variadic: str = ""
+    """`"*"` for `*args`, `"**"` for `**kwargs`, else empty."""
+    positional_only: bool = False
+    """Declared before a `/`."""
+    keyword_only: bool = False
+    """Declared after a `*`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One output of a step function."""
+
+    name: str
+    annotation: Any
+    """Runtime type, without the `Annotated` that names the output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Inputs and outputs of a step, read from its annotations."""
+
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    shape: str
+    """How the return value splits into outputs: `none`, `single`, `tuple` or `fields` (NamedTuple, dataclass)."""
+    container: type | None = None
+    """The NamedTuple or dataclass of a `fields` shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """A step function with what it declares."""
+
+    id: str
+    """`module:qualname`; what is defined in `__main__` has its file's module name."""
+    name: str
+    """The function's name: base of node ids."""
+    function: Callable[..., Any]
+    source_root: str
+    """Folder from which `module` is importable."""
+    travels: str = ""
+    """Why the step cannot run in another process; empty when it can."""
+    options: StepOptions = field(default_factory=StepOptions)

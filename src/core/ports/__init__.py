@@ -1,0 +1,1 @@
+"""The abstract interfaces, one a file: what built-ins, plugins and doubles implement alike."""

@@ -1,0 +1,78 @@
+"""Artifact store: immutable blobs named by the digest of their bytes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple, Protocol
+
+from core.ports.component import Component
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+
+class Blob(NamedTuple):
+    """A stored blob in a listing."""
+
+    digest: str
+    """`blake3:` and hex."""
+    size: int
+    """Bytes."""
+    modified: float
+    """Seconds since 1970, UTC, by the store's clock."""
+
+
+class Upload(Protocol):
+    """Bytes on their way into a store: invisible until `commit`."""
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:
+        """Append `data`; returns its length in bytes."""
+
+    def commit(self, digest: str) -> None:
+        """Make the bytes durable and publish them atomically under `digest`; a blob already there stays."""
+
+    def abort(self) -> None:
+        """Drop the bytes; does nothing after `commit`."""
+
+
+class ArtifactStore(Component, ABC):
+    """Keeps blobs by digest. Writers hash (`core.artifacts`); the store publishes atomically and reads back.
+
+    Every method raises `StoreError` when the storage can't be reached or written, naming the store's `uri`.
+    """
+
+    type: ClassVar[str] = "artifact_store"
+    uri: str
+    """Where the blobs lie; equal URIs mean the same store."""
+
+    @abstractmethod
+    def begin(self) -> Upload:
+        """Start an upload."""
+
+    @abstractmethod
+    def open(self, digest: str) -> BinaryIO:
+        """The blob's bytes, not verified yet; raises `NotFoundError` when there is none."""
+
+    @abstractmethod
+    def delete(self, digest: str) -> None:
+        """Remove the blob; none there is fine."""
+
+    @abstractmethod
+    def list(self) -> Iterator[Blob]:
+        """Every published blob, in no special order."""
+
+    def path(self, digest: str) -> str | None:  # noqa: ARG002 - stores with local files override
+        """Local file with the blob's bytes, for memory maps; None when the store has no local files."""
+        return None
+
+    def exists(self, digest: str) -> bool:
+        """Whether the blob is published."""
+        from core.errors import NotFoundError  # start-up time: only a store without a better way comes here
+
+        try:
+            self.open(digest).close()
+        except NotFoundError:
+            return False
+        return True

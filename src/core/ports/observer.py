@@ -1,0 +1,25 @@
+"""Observer: is told of a run while it happens (terminal displays, notifications); it can't change anything."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from core.model.event import Event
+    from core.model.plan import Plan
+
+
+class Observer:
+    """Every method is optional. One that raises is reported once and set aside; the run goes on."""
+
+    def planned(self, run: str, plan: Plan) -> None:
+        """Called once, before the first step: `run` is the id, `plan` says what each step will do and why."""
+
+    def event(self, event: Event) -> None:
+        """Called for every event of the run, in the order in which they happen."""
+
+    def output(self, step: str, stream: str, text: str) -> bool:  # noqa: ARG002 - optional
+        """Called with what a step prints to `stream` (`stdout`, `stderr`). True: shown by this observer, print no more."""
+        return False
+
+    def close(self) -> None:
+        """Called once, after the last event, also when the run was interrupted."""

@@ -1,0 +1,52 @@
+"""Orchestrator: launches jobs, tells their state, streams their logs and ends them. It never schedules a graph."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from core.ports.component import Component
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from core.model.job import Job, JobHandle, JobState
+
+CAPABILITIES = {
+    "inline": "runs attempts in the scheduler's own process; launches nothing",
+    "reattach": "a restarted driver can go on with the handles of the one that died",
+    "cancel": "ends a running job, and nothing of it is left",
+    "detach": "can launch the driver itself as a job",
+    "watch": "tells changes of state without polling",
+}
+
+
+class Orchestrator(Component, ABC):
+    """Runs jobs somewhere. Each call is idempotent on the job's id; handles are plain data."""
+
+    type: ClassVar[str] = "orchestrator"
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    """Names from `CAPABILITIES`; the conformance suite tests what is declared."""
+
+    def prepare(self, run: str) -> None:
+        """Set up what the jobs of `run` share; called once before the first launch."""
+
+    @abstractmethod
+    def launch(self, job: Job) -> JobHandle:
+        """Start `job` and return at once; an inline orchestrator raises `NotAllowedError`."""
+
+    @abstractmethod
+    def state(self, handles: Sequence[JobHandle]) -> Mapping[str, JobState]:
+        """State of each job, by job id; `UNKNOWN` for one that is not known."""
+
+    @abstractmethod
+    def logs(self, handle: JobHandle, *, follow: bool = False) -> Iterator[str]:
+        """Lines that the job printed, without line ends; with `follow` until it ends."""
+
+    @abstractmethod
+    def cancel(self, handle: JobHandle) -> None:
+        """End the job and all it started; one that ended already is fine."""
+
+    def finish(self, run: str) -> None:
+        """Take down what `prepare` set up; called once after the last job, also after a failure."""
