@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from core.model.nothing import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,8 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactRef:
+class ArtifactRef(NamedTuple):
     """Points to the immutable bytes of one output."""
 
     digest: str
@@ -29,7 +30,7 @@ class ArtifactRef:
     """The bytes themselves when they are few."""
     parts: tuple[str, ...] = ()
     """Digests of further blobs that the first one names (nested values, files of a folder)."""
-    preview: Mapping[str, Any] = field(default_factory=dict)
+    preview: Mapping[str, Any] = NOTHING
     """Small plain data for people: shape, dtypes, head, thumbnail, text."""
 
     def to_data(self) -> dict[str, Any]:

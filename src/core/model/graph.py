@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from core.model.nothing import NOTHING
 from functools import cached_property
 
 from blake3 import blake3
@@ -16,16 +18,14 @@ if TYPE_CHECKING:
 GRAPH_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """The output of a node that an input takes."""
 
     node: str
     output: str
 
 
-@dataclass(frozen=True, slots=True)
-class Collect:
+class Collect(NamedTuple):
     """Several edges gathered into one value: a list, tuple, dict, or the fields of a NamedTuple or dataclass."""
 
     kind: str
@@ -34,8 +34,7 @@ class Collect:
     """Key (empty for list and tuple) and what stands there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(NamedTuple):
     """Plain data that stands beside edges in a `Collect`."""
 
     data: Any
@@ -55,8 +54,7 @@ def edges_of(binding: Binding) -> Iterator[Edge]:
             stack.extend(item for _, item in reversed(top.items))
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One step call."""
 
     id: str
@@ -71,7 +69,7 @@ class Node:
     """Names of the outputs."""
     after: tuple[str, ...] = ()
     """Nodes that must end before this one begins, without handing anything on."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = NOTHING
     """Options that differ from the default, as plain data."""
 
     def upstream(self) -> Iterator[str]:
@@ -82,19 +80,21 @@ class Node:
         yield from self.after
 
 
-@dataclass(frozen=True)
-class Graph:
-    """A compiled pipeline. Nodes stand in the order in which they were called, which is a topological one."""
+class _Graph(NamedTuple):
 
     pipeline: str
     """Name of the pipeline."""
     nodes: tuple[Node, ...]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = NOTHING
     """What the pipeline function was called with, as plain data."""
     source: str = ""
     """`module:qualname` of the pipeline function."""
-    outputs: Mapping[str, Binding] = field(default_factory=dict)
+    outputs: Mapping[str, Binding] = NOTHING
     """What the pipeline function returned."""
+
+
+class Graph(_Graph):
+    """A compiled pipeline. Nodes stand in the order in which they were called, which is a topological one."""
 
     @cached_property
     def by_id(self) -> dict[str, Node]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from core.model.nothing import NOTHING
 from enum import StrEnum
 
 TYPE_CHECKING = False
@@ -12,33 +14,31 @@ if TYPE_CHECKING:
     from core.model.spec import Resources
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One command to run somewhere. Launching the same id twice gives the same handle."""
 
     id: str
     """Unique for ever: run, step and attempt in one word."""
     command: tuple[str, ...]
     """Program and arguments."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = NOTHING
     image: str | None = None
     """Image reference by digest; None where the orchestrator needs none."""
     resources: Resources | None = None
     deadline: float | None = None
     """Seconds since 1970 at which it dies without us."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = NOTHING
     """Tags put on every resource that it creates."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobHandle:
+class JobHandle(NamedTuple):
     """Finds a launched job again, from another process too."""
 
     job: str
     """The job's id."""
     orchestrator: str
     """Flavor that launched it."""
-    data: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = NOTHING
     """Plain data of the orchestrator's own."""
 
 
@@ -61,8 +61,7 @@ class JobPhase(StrEnum):
     """The orchestrator knows no such job (any more)."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobState:
+class JobState(NamedTuple):
     """What an orchestrator says of a job now."""
 
     phase: JobPhase

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from core.model.nothing import NOTHING
 from enum import StrEnum
 
 TYPE_CHECKING = False
@@ -25,8 +27,7 @@ class Action(StrEnum):
     """Depends on whether what comes before it gives the same outputs again."""
 
 
-@dataclass(frozen=True, slots=True)
-class CachedResult:
+class CachedResult(NamedTuple):
     """A completed attempt whose outputs may be reused."""
 
     run: str
@@ -37,8 +38,7 @@ class CachedResult:
     outputs: Mapping[str, ArtifactRef]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What one step will do, and why."""
 
     action: Action
@@ -46,14 +46,13 @@ class Decision:
     """For people: `code of load changed (load.py:12)`, `never ran`, ..."""
     key: str = ""
     """Cache key; empty while inputs are unknown."""
-    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: Mapping[str, Any] = NOTHING
     """The parts of the key by name, as plain data: what reasons are told from."""
     cached: CachedResult | None = None
     """The result to reuse, for `REUSE`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A graph with a decision for each node."""
 
     graph: Graph

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from core.model.nothing import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +15,7 @@ MISSING = type("Missing", (), {"__repr__": lambda _: "<no default>", "__slots__"
 """Stands for "no default": `None` is a default like any other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(NamedTuple):
     """How often and when a failed step is tried again."""
 
     attempts: int = 3
@@ -29,8 +30,7 @@ class Retry:
     """Exceptions that are worth another try; any other fails the step at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(NamedTuple):
     """What a step needs of the machine it runs on."""
 
     cpus: float | None = None
@@ -43,8 +43,7 @@ class Resources:
     """Disk with its unit, such as `"100GiB"`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSettings:
+class ImageSettings(NamedTuple):
     """What the container image of a step needs."""
 
     base_image: str | None = None
@@ -53,12 +52,11 @@ class ImageSettings:
     """pip requirements."""
     apt_packages: tuple[str, ...] = ()
     """Debian packages."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = NOTHING
     """Environment variables set in the image."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepOptions:
+class StepOptions(NamedTuple):
     """Options of one step; each may be set by `@step(...)` and changed by `step.with_options(...)`."""
 
     name: str | None = None
@@ -79,9 +77,9 @@ class StepOptions:
     """Orchestrator component that runs this step instead of the stack's."""
     tags: tuple[str, ...] = ()
     """Words to find the step by."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = NOTHING
     """Environment variables set while the step runs; part of its cache key."""
-    materializers: Mapping[str, str] = field(default_factory=dict)
+    materializers: Mapping[str, str] = NOTHING
     """Output name to the name of the materializer that must store it."""
     on_success: Callable[..., object] | None = None
     """Called with the step's context after it completed."""
@@ -89,8 +87,7 @@ class StepOptions:
     """Called with the step's context and the exception after the last try failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputSpec:
+class InputSpec(NamedTuple):
     """One parameter of a step function."""
 
     name: str
@@ -106,8 +103,7 @@ class InputSpec:
     """Declared after a `*`."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputSpec:
+class OutputSpec(NamedTuple):
     """One output of a step function."""
 
     name: str
@@ -115,8 +111,7 @@ class OutputSpec:
     """Runtime type, without the `Annotated` that names the output."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """Inputs and outputs of a step, read from its annotations."""
 
     inputs: tuple[InputSpec, ...]
@@ -127,8 +122,7 @@ class Signature:
     """The NamedTuple or dataclass of a `fields` shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepSpec:
+class StepSpec(NamedTuple):
     """A step function with what it declares."""
 
     id: str
@@ -140,4 +134,4 @@ class StepSpec:
     """Folder from which `module` is importable."""
     travels: str = ""
     """Why the step cannot run in another process; empty when it can."""
-    options: StepOptions = field(default_factory=StepOptions)
+    options: StepOptions = StepOptions()

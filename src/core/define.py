@@ -1,0 +1,185 @@
+"""1. `@step`: a plain function becomes a step. Called in a pipeline it gives references, elsewhere it is the function."""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from typing import Generic, ParamSpec, TypeVar, overload
+
+from core.context import compiling
+from core.errors import DefinitionError, UsageError
+from core.model.spec import StepOptions, StepSpec
+from core.names import main_module, name_of, source_root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from typing import Any, TypedDict, Unpack
+
+    from core.model.spec import ImageSettings, Resources, Retry
+
+    class Options(TypedDict, total=False):
+        """Keywords of `@step(...)` and `step.with_options(...)`; each means what `StepOptions` says of it."""
+
+        name: str | None
+        cache: bool
+        cache_expires: float | None
+        retry: Retry | None
+        timeout: float | None
+        resources: Resources | None
+        image: ImageSettings | None
+        runs_on: str | None
+        tags: tuple[str, ...]
+        environment: Mapping[str, str]
+        materializers: Mapping[str, str]
+        on_success: Callable[..., object] | None
+        on_failure: Callable[..., object] | None
+        after: Any
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+MAX_NAME = 100
+
+
+class Step(Generic[P, R]):
+    """A step function. Made by `@step`."""
+
+    __wrapped__: Callable[P, R]
+
+    def __init__(self, spec: StepSpec, after: tuple[object, ...] = ()) -> None:
+        self.spec = spec
+        self.after = after
+        """References whose nodes must end before a call of this step begins."""
+        update_wrapper(self, spec.function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """In a pipeline: a new node, and references to its outputs. Elsewhere: the function itself is called."""
+        recording = compiling.get()
+        if recording is None:
+            result: R = self.spec.function(*args, **kwargs)
+            return result
+        node: R = recording.call(self, args, kwargs)
+        return node
+
+    def with_options(self, **options: Unpack[Options]) -> Step[P, R]:
+        """The same step with other options; `after=` takes what other step calls returned: they must end first."""
+        return _build(self.spec.function, dict(options), self.spec.options, self.after)
+
+    def map(self, *iterables: Iterable[Any], **constants: Any) -> list[R]:
+        """One call for each item: positional arguments are walked side by side, keywords are the same for all calls.
+
+        The nodes are called `name[0]`, `name[1]`, ... Raises `CompileError` when the lengths differ or an iterable is
+        another step's output, whose length is known only when it runs.
+        """
+        recording = compiling.get()
+        if recording is not None:
+            return list(recording.map(self, iterables, constants))
+        function: Any = self.spec.function
+        return [function(*items, **constants) for items in zip(*iterables, strict=True)]
+
+    def __repr__(self) -> str:
+        """For debuggers: `<step train of module:qualname>`."""
+        return f"<step {self.spec.name} of {self.spec.id}>"
+
+
+@overload
+def step(function: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+@overload
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def step(**options: Unpack[Options]) -> _Decorator: ...
+def step(function: Any = None, /, **options: Any) -> Any:
+    """Decorate a function as a step, bare (`@step`) or with options (`@step(cache=False)`), see `StepOptions`.
+
+    Raises `DefinitionError` for what can't be a step, naming it and its place.
+    """
+    if function is None:
+        return lambda function: _build(function, options, StepOptions(), ())
+    return _build(function, options, StepOptions(), ())
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class _Decorator(Protocol):
+        """What `@step(...)` with options gives: keeps the function's own signature."""
+
+        @overload
+        def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Step[P, R]: ...
+
+
+def _build(function: Any, options: dict[str, Any], base: StepOptions, after: tuple[object, ...]) -> Step[Any, Any]:
+    if isinstance(function, Step):
+        raise DefinitionError(f"{function!r} is decorated with @step twice", "remove one @step, or use with_options()")
+    if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
+        raise DefinitionError(f"@step decorates functions, not {function!r}", "write a function that does the work")
+    if options and "after" in options:
+        waits = options.pop("after")
+        after = tuple(waits) if isinstance(waits, list | tuple) else (waits,)
+    merged = merge_options(base, options, f"step {function.__qualname__!r}") if options else base
+    identity = name_of(function)
+    name = function.__name__ if function.__name__ != "<lambda>" else "lambda"
+    module = identity.partition(":")[0]
+    return Step(StepSpec(identity, name, function, source_root(module), _stays(function), merged), after)
+
+
+def _stays(function: Any) -> str:
+    """Why the function can't be found by name in another process; empty when it can."""
+    if "<locals>" in function.__qualname__ or "<lambda>" in function.__qualname__:
+        return "it is defined inside a function, so another process cannot import it"
+    if function.__module__ == "__main__" and main_module() == "__main__":
+        return "it is defined in a notebook or at a prompt, so another process cannot import it"
+    return ""
+
+
+def merge_options(base: StepOptions, changes: Mapping[str, Any], where: str) -> StepOptions:
+    """`base` with `changes`, each checked; raises `DefinitionError` that begins with `where`."""
+    values = {name: getattr(base, name) for name in StepOptions.__slots__}
+    for name, value in changes.items():
+        if name not in values:
+            raise DefinitionError(f"{where} has no option {name!r}", _closest(name, list(values)))
+        values[name] = tuple(value) if name == "tags" else value
+        _check(name, value, where)
+    return StepOptions(**values)
+
+
+def _check(name: str, value: Any, where: str) -> None:
+    if name == "name" and value is not None:
+        check_name(value, where)
+    elif name in {"timeout", "cache_expires"} and value is not None and not (is_number(value) and value > 0):
+        raise DefinitionError(f"{where}: {name}={value!r} is no positive number", "give seconds, such as 60")
+    elif name == "cache" and not isinstance(value, bool):
+        raise DefinitionError(f"{where}: cache={value!r} is neither True nor False", "")
+    elif name in {"on_success", "on_failure"} and value is not None and not callable(value):
+        raise DefinitionError(f"{where}: {name}={value!r} is no function", "give a function of the step's context")
+    elif name in {"environment", "materializers"} and not all(
+        isinstance(key, str) and isinstance(item, str) for key, item in dict(value).items()
+    ):
+        raise DefinitionError(f"{where}: {name}={value!r} must map text to text", 'write {"NAME": "value"}')
+    elif name == "tags" and (isinstance(value, str) or not all(isinstance(tag, str) for tag in value)):
+        raise DefinitionError(f"{where}: tags={value!r} must be several texts", 'write tags=("a", "b")')
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is an int or float; a bool is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def check_name(name: object, where: str) -> None:
+    """Refuse a name that is no safe file name or can't be read: letters, digits and `_-.[] ` only, 1 to 100 of them."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+        raise UsageError(f"{where}: the name {str(name)[:40]!r} must be a text of 1 to {MAX_NAME} characters", "shorten it")
+    if not (name[0].isalnum() or name[0] == "_") or not all(letter.isalnum() or letter in "_-.[] " for letter in name):
+        raise UsageError(
+            f"{where}: the name {name!r} has characters that a file name or a terminal may trip over",
+            "use letters, digits, '_', '-', '.' and begin with a letter or digit",
+        )
+
+
+def _closest(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches  # start-up time: only an error needs it
+
+    close = get_close_matches(name, known, 1)
+    return f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(known)}"
