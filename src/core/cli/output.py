@@ -1,0 +1,137 @@
+"""What the command line prints: data to stdout as table, JSON or YAML; talk to stderr; hostile characters inert."""
+
+from __future__ import annotations
+
+import sys
+from time import gmtime, localtime, strftime, time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    Columns = Mapping[str, Callable[[Any], str]]
+    """Key of a row to the function that writes its value for people; the key is the heading."""
+
+_HIDDEN = {
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    0x061C,
+    0x200E,
+    0x200F,
+    *range(0x2028, 0x202F),
+    *range(0x2066, 0x206A),
+    0xFEFF,
+}
+_INERT = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _HIDDEN} | {
+    10: "\\n",
+    9: "\\t",
+    13: "\\r",
+}
+_STYLES = {
+    "completed": "green",
+    "ok": "green",
+    "reused": "cyan",
+    "running": "yellow",
+    "failed": "red",
+    "problem": "red",
+    "lost": "red",
+    "warning": "yellow",
+}
+
+
+def clean(value: object) -> str:
+    """`value` as one line of text in which control and direction characters are written out and so do nothing."""
+    return str(value).translate(_INERT)
+
+
+def clean_lines(text: str) -> str:
+    """`text` made inert like `clean`, its line ends and tabs kept."""
+    return "\n".join("\t".join(map(clean, line.split("\t"))) for line in text.split("\n"))
+
+
+def say(text: str) -> None:
+    """Tell the person something; never data."""
+    sys.stdout.flush()
+    print(text, file=sys.stderr, flush=True)
+
+
+def stamp(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds, for machines: `2026-11-23T22:00:00.000Z`; None stays None."""
+    if seconds is None:
+        return None
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(whole)) + f".{thousandths:03d}Z"
+
+
+def local(seconds: float | None) -> str:
+    """Local time for people; empty for None."""
+    return "" if seconds is None else strftime("%Y-%m-%d %H:%M:%S", localtime(seconds))
+
+
+def lasted(start: float | None, end: float | None) -> str:
+    """Time between two points for people: `0.41s`, `3m 20s`, `2h 05m`; until now where `end` is None."""
+    if start is None:
+        return ""
+    seconds = max(0.0, (time() if end is None else end) - start)
+    if seconds < 100:
+        return f"{seconds:.2f}s" if seconds < 10 else f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m {rest:02d}s" if minutes < 100 else f"{minutes // 60}h {minutes % 60:02d}m"
+
+
+def size(count: int) -> str:
+    """Bytes for people: `12 B`, `3.4 KiB`."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def emit(data: Any, form: str) -> None:
+    """Print plain data as `json` or `yaml`; JSON is pure ASCII, so that no terminal and no pipe can trip over it."""
+    if form == "yaml":
+        import yaml  # start-up time: few ask for it
+
+        print(yaml.safe_dump(data, sort_keys=False, allow_unicode=False), end="")
+        return
+    import json  # start-up time: tables do without
+
+    print(json.dumps(data, indent=2))
+
+
+def listing(
+    rows: Sequence[Mapping[str, Any]], form: str, columns: Columns, data: Callable[[Any], Any] | None = None
+) -> None:
+    """Print `rows` in the `form` that the person chose: a table of `columns`, or all of `data(row)`, by default the row."""
+    if form == "table":
+        table(list(columns), [[write(row[key]) for key, write in columns.items()] for row in rows])
+    else:
+        emit([data(row) if data else row for row in rows], form)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print aligned columns: with `rich` in a terminal, as plain text elsewhere."""
+    cells = [[clean(cell) for cell in row] for row in rows]
+    titles = [heading.replace("_", " ").upper() for heading in headings]
+    if sys.stdout.isatty():
+        _rich_table(titles, cells)
+        return
+    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    for row in [titles, *cells]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _rich_table(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # start-up time: only a terminal gets colours
+    from rich.table import Table  # start-up time: the same
+    from rich.text import Text  # start-up time: the same
+
+    result = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        result.add_column(title, overflow="fold")
+    for row in cells:
+        result.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    Console().print(result)

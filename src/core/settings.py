@@ -1,0 +1,272 @@
+"""Settings: the command line, `CORE_*` environment, `[tool.core]` of pyproject.toml, the user's file; strongest first."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+from core.errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+FOLDER = ".core"
+"""Name of the folder in which a project that ran `core init` keeps its own state."""
+
+
+class Settings(NamedTuple):
+    """What a person may set, resolved. Each field is also the name in a file and, as `CORE_<NAME>`, in the environment."""
+
+    home: str = ""
+    """Folder of all state, absolute; by default the nearest `.core/` at or above the working folder, else the user's data folder."""
+    project: str = "default"
+    """Project that new runs belong to."""
+    stack: str = ""
+    """Stack to use instead of the active one; empty for the active one."""
+    display: str = "auto"
+    """How a run shows itself: `auto`, `rich`, `plain` or `none`."""
+    workers: int = 0
+    """Steps at work at a time; 0 leaves it to the orchestrator."""
+    durability: str = "process"
+    """What a recorded fact survives: the death of any `process`, or a loss of `power` too."""
+    inline_limit: int = 16384
+    """Bytes up to which an artifact lies in the tracking store instead of the artifact store."""
+    log_limit: int = 1 << 30
+    """Bytes of one step's log that are kept; 0 for all."""
+    cache: bool = True
+    """Whether earlier results may be reused at all."""
+    plugins: tuple[str, ...] = ()
+    """One-file plugins: names of modules, or paths of Python files (in pyproject.toml relative to it)."""
+
+
+CHOICES = {"display": ("auto", "rich", "plain", "none"), "durability": ("process", "power")}
+_DEFAULTS = Settings()
+_NAMES = Settings._fields
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def closest(name: str, known: Any) -> str:
+    """`"; did you mean 'x'?"` with the name among `known` that is most like `name`, or the empty string."""
+    from difflib import get_close_matches  # start-up time: only an error needs it
+
+    close = get_close_matches(name, [str(item) for item in known], 1, 0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def resolve(overrides: Mapping[str, str] | None = None) -> Settings:
+    """The settings that hold here and now; `overrides` are the strongest, as text.
+
+    Raises `ConfigurationError` with file, line and the closest right key. Reads at most one pyproject.toml and the user's file.
+    """
+    values: dict[str, Any] = {name: value for name, value, _ in _found(overrides or {})}
+    return Settings(**values)
+
+
+def origins(overrides: Mapping[str, str] | None = None) -> list[tuple[str, Any, str]]:
+    """`(name, value, where)` of every setting: `CORE_HOME`, `pyproject.toml:12`, `command line` or `default`."""
+    found = {name: (value, where) for name, value, where in _found(overrides or {})}
+    return [(name, *found.get(name, (getattr(_DEFAULTS, name), "default"))) for name in _NAMES]
+
+
+def config_file() -> str:
+    """Path of the user's file, whether it exists or not."""
+    return os.path.join(_user_folder("XDG_CONFIG_HOME", ".config", "APPDATA"), "core", "config.toml")
+
+
+def foreign_folder() -> str:
+    """The nearest `.core/` that is passed over because it belongs to another user; empty when there is none."""
+    return next((path for path in _project_folders() if not _own(path)), "")
+
+
+def _found(overrides: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
+    """Weakest first, so that a dict keeps the strongest; `home` always comes."""
+    yield "home", *_default_home()
+    yield from _from_file(config_file(), ())
+    yield from _from_file(_upward("pyproject.toml"), ("tool", "core"))
+    environment = os.environ
+    for name in _NAMES:
+        variable = f"CORE_{name.upper()}"
+        if environment.get(variable):
+            yield name, _parse(name, environment[variable], variable), variable
+    for name, text in overrides.items():
+        _known(name, "command line")
+        yield name, _parse(name, text, "command line"), "command line"
+
+
+def _default_home() -> tuple[str, str]:
+    for path in _project_folders():
+        if _own(path):
+            return path, "project folder"
+    return os.path.join(
+        _user_folder("XDG_DATA_HOME", os.path.join(".local", "share"), "LOCALAPPDATA"), "core"
+    ), "default"
+
+
+def _project_folders() -> Iterator[str]:
+    for folder in _folders():
+        path = os.path.join(folder, FOLDER)
+        if os.path.isdir(path):
+            yield path
+
+
+def _own(path: str) -> bool:
+    """Whether the folder is this user's: what others plant above the working folder (in /tmp, say) must not catch runs."""
+    if sys.platform == "win32":
+        return True
+    user = os.getuid()
+    return user == 0 or os.stat(path).st_uid in {user, 0}
+
+
+def _folders() -> Iterator[str]:
+    """The working folder and those above it."""
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:  # the working folder was removed under us
+        return
+    while True:
+        yield folder
+        above = os.path.dirname(folder)
+        if above == folder:
+            return
+        folder = above
+
+
+def _upward(name: str) -> str:
+    paths = (os.path.join(folder, name) for folder in _folders())
+    return next((path for path in paths if os.path.isfile(path)), "")
+
+
+def _user_folder(variable: str, below_home: str, windows: str) -> str:
+    """A per-user folder by the platform's custom; a relative XDG path does not count, as its specification says."""
+    if sys.platform == "win32":
+        return os.environ.get(windows) or os.path.expanduser("~")
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Application Support")
+    folder = os.environ.get(variable, "")
+    return folder if os.path.isabs(folder) else os.path.join(os.path.expanduser("~"), below_home)
+
+
+def _from_file(path: str, table: tuple[str, ...]) -> Iterator[tuple[str, Any, str]]:
+    """What `table` of a TOML file sets, with `file:line`; nothing when there is no file or no such table."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigurationError(f"{path!r} cannot be read: {error.strerror}", "make the file readable") from error
+    if table and b"tool.core" not in data and b"[tool]" not in data:  # spares most projects the import of tomllib
+        return
+    for key, value, line in _toml_items(path, data, table):
+        where = f"{os.path.basename(path)}:{line}" if line else os.path.basename(path)
+        name = _known(key.replace("-", "_"), f"{path}:{line}", shown=key)
+        yield name, _check(name, value, f"{path}:{line}", os.path.dirname(path)), where
+
+
+def _toml_items(path: str, data: bytes, table: tuple[str, ...]) -> Iterator[tuple[str, Any, int]]:
+    import tomllib  # start-up time: only where a file has something to say
+
+    try:
+        text = data.decode()
+        content: Any = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{path!r} is not valid TOML: {error}", "mend the file") from error
+    for part in table:
+        content = content.get(part, {})
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f"{'.'.join(table)!r} in {path!r} is {content!r}; expected a table",
+            "write [tool.core] and one setting a line",
+        )
+    for key, value in content.items():
+        yield key, value, _line_of(text, ".".join(table), key)
+
+
+def _line_of(text: str, table: str, key: str) -> int:
+    """Line of `key` in `[table]`; that of the table's head, or 0, where it is written in another way."""
+    inside, head = not table, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.strip()
+        if bare.startswith("["):
+            inside = bare.split("#")[0].strip(" []") == table
+            head = number if inside else head
+        elif inside and bare.split("=")[0].strip(" \"'") == key:
+            return number
+    return head
+
+
+def _known(name: str, where: str, shown: str = "") -> str:
+    if name in _NAMES:
+        return name
+    raise ConfigurationError(
+        f"unknown setting {shown or name!r} in {where}{closest(name, _NAMES)}",
+        f"settings are {', '.join(_NAMES)}",
+    )
+
+
+def _check(name: str, value: Any, where: str, folder: str) -> Any:
+    """A value from a file: text is read as in the environment, other types must be the field's own."""
+    default = getattr(_DEFAULTS, name)
+    if isinstance(value, str) and not isinstance(default, tuple):
+        return _parse(name, value, where, folder)
+    if isinstance(default, tuple):
+        items = [value] if isinstance(value, str) else value
+        if isinstance(items, list) and all(isinstance(item, str) for item in items):
+            return tuple(_plugin(item, folder) for item in items)
+        raise _wrong(name, value, where, "a list of texts")
+    if type(value) is not type(default) or (isinstance(value, int) and value < 0):
+        raise _wrong(name, value, where, _expected(name))
+    return value
+
+
+def _parse(name: str, text: str, where: str, folder: str = "") -> Any:
+    """The value that `text` stands for; a relative home is taken from `folder`, or else from the working folder."""
+    default = getattr(_DEFAULTS, name)
+    if isinstance(default, bool):
+        if text.lower() not in _WORDS:
+            raise _wrong(name, text, where, _expected(name))
+        return _WORDS[text.lower()]
+    if isinstance(default, int):
+        return _size(name, text, where)
+    if isinstance(default, tuple):
+        return tuple(_plugin(item.strip(), os.getcwd()) for item in text.split(",") if item.strip())
+    if name == "home":
+        return os.path.abspath(os.path.join(folder, os.path.expanduser(text)))
+    if name in CHOICES and text not in CHOICES[name]:
+        raise _wrong(name, text, where, _expected(name) + closest(text, CHOICES[name]))
+    return text
+
+
+def _plugin(item: str, folder: str) -> str:
+    """A module's name as it is, a file's path made absolute."""
+    if item.endswith(".py") or os.sep in item:
+        return os.path.normpath(os.path.join(folder, os.path.expanduser(item)))
+    return item
+
+
+def _size(name: str, text: str, where: str) -> int:
+    number = text.strip().rstrip("bBiIkKmMgG")
+    unit = _UNITS.get(text.strip()[len(number) :].lower())
+    if unit is None or not number.strip().isdecimal():
+        raise _wrong(name, text, where, _expected(name))
+    return int(number) * unit
+
+
+def _expected(name: str) -> str:
+    default = getattr(_DEFAULTS, name)
+    if name in CHOICES:
+        return f"one of {', '.join(CHOICES[name])}"
+    if isinstance(default, bool):
+        return "true or false"
+    return "a whole number from 0 on, a size such as 64KiB included" if isinstance(default, int) else "a text"
+
+
+def _wrong(name: str, value: object, where: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"setting {name!r} is {value!r} in {where}; expected {expected}",
+        "`core config show --origin` tells where each setting comes from",
+    )
