@@ -136,13 +136,20 @@ def _stays(function: Any) -> str:
 
 def merge_options(base: StepOptions, changes: Mapping[str, Any], where: str) -> StepOptions:
     """`base` with `changes`, each checked; raises `DefinitionError` that begins with `where`."""
-    values = {name: getattr(base, name) for name in StepOptions.__slots__}
+    values = {name: getattr(base, name) for name in StepOptions._fields}
+    refuse_unknown(changes, values, where)
     for name, value in changes.items():
-        if name not in values:
-            raise DefinitionError(f"{where} has no option {name!r}", _closest(name, list(values)))
         values[name] = tuple(value) if name == "tags" else value
         _check(name, value, where)
     return StepOptions(**values)
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise `DefinitionError` for the first name of `given` that is not in `known`, with the closest that is."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            raise DefinitionError(f"{where} has no option {name!r}", _closest(name, known))
 
 
 def _check(name: str, value: Any, where: str) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from core.view import RunView
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+"""Folder of core's own files."""
 
 
 class CoreError(Exception):
@@ -148,3 +156,41 @@ class OutputError(CoreError):
     """A step's return value is not what its annotation says, or cannot be stored."""
 
     code = "output"
+
+
+def own_frames(trace: TracebackType | None) -> TracebackType | None:
+    """`trace` without core's own frames at its beginning: it starts at the user's code."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(PACKAGE):
+        trace = trace.tb_next
+    return trace
+
+
+def explain(error: BaseException) -> str:
+    """What a person reads of an uncaught error: the traceback of their own code, then message and hint."""
+    import traceback  # start-up time: only a failure needs it
+
+    lines: list[str] = []
+    cause = error.__cause__
+    if isinstance(error, RunFailed) and cause is not None and not isinstance(cause, CoreError):
+        lines += traceback.format_exception(type(cause), cause, own_frames(cause.__traceback__))
+    elif isinstance(error, RunFailed) and cause is not None:
+        lines.append(f"{cause}\n")
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if not frame.filename.startswith(PACKAGE)]
+        lines += traceback.format_list(own[-1:])
+    name = "" if isinstance(error, CoreError) else f"{type(error).__name__}: "
+    return "".join([*lines, f"core: {name}{error}"])
+
+
+def show_uncaught() -> None:
+    """Let an uncaught `CoreError` of a script end in `explain`'s words, not in core's own frames."""
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _excepthook
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, CoreError):
+        sys.stderr.write(explain(error) + "\n")
+    else:
+        sys.__excepthook__(kind, error, trace)

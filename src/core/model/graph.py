@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import NamedTuple
 
-from core.model.nothing import NOTHING
-from functools import cached_property
-
 from blake3 import blake3
+
+from core.errors import CorruptDataError
+from core.model.nothing import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Node(NamedTuple):
 
 
 class _Graph(NamedTuple):
+    """The fields of `Graph`."""
 
     pipeline: str
     """Name of the pipeline."""
@@ -172,3 +174,11 @@ def from_data(data: Mapping[str, Any]) -> Graph:
     )
     outputs = {name: binding_of(binding) for name, binding in data.get("outputs", {}).items()}
     return Graph(data["pipeline"], nodes, data.get("parameters", {}), data.get("source", ""), outputs)
+
+
+def parse(text: str) -> Graph:
+    """The graph with this canonical JSON; raises `CorruptDataError` when it is none."""
+    try:
+        return from_data(json.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptDataError(f"this is no graph: {error!r}", "it was cut or changed; compile the pipeline again") from error

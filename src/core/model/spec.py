@@ -135,3 +135,31 @@ class StepSpec(NamedTuple):
     travels: str = ""
     """Why the step cannot run in another process; empty when it can."""
     options: StepOptions = StepOptions()
+
+
+class PipelineOptions(NamedTuple):
+    """Options of a pipeline; each may be set by `@pipeline(...)` and changed by `pipeline.with_options(...)`."""
+
+    name: str | None = None
+    """Name in place of the function's."""
+    tags: tuple[str, ...] = ()
+    """Words to find its runs by."""
+    cache: bool = True
+    """Whether its steps may reuse earlier results."""
+    fail_fast: bool = False
+    """Whether the first failure also stops the branches that do not depend on it."""
+
+
+class RunOptions(NamedTuple):
+    """What one call changes, such as the command line's flags."""
+
+    no_cache: bool | frozenset[str] = False
+    """True: reuse nothing; or the names of the steps that must run."""
+    fail_fast: bool = False
+    """Whether the first failure also stops the branches that do not depend on it."""
+    steps: Mapping[str, Mapping[str, Any]] = NOTHING
+    """Options by step name, stronger than those in the code."""
+    lenient: bool = False
+    """Whether text parameters are turned into what the annotations ask for (command line, YAML)."""
+    tags: tuple[str, ...] = ()
+    """Words to find this run by, beside the pipeline's."""

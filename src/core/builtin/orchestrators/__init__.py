@@ -1,0 +1,1 @@
+"""Orchestrators that ship with core."""

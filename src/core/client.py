@@ -1,0 +1,79 @@
+"""The Python client: what ran, what it made, what changed."""
+
+from __future__ import annotations
+
+from core.errors import NotFoundError, UsageError
+from core.settings import resolve
+from core.workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.ports.tracking_store import RunRow
+    from core.view import ArtifactView, RunView
+
+LATEST = "latest"
+
+
+class Client:
+    """Reads the runs of a home: `Client().run("latest").steps["train"].outputs["model"].load()`."""
+
+    def __init__(self, home: str | None = None) -> None:
+        """`home` is the folder of the state; by default the one that settings and environment choose."""
+        self.workspace = Workspace(resolve({"home": home} if home else {}))
+
+    def runs(
+        self,
+        limit: int | None = 50,
+        *,
+        before: str | None = None,
+        pipeline: str | None = None,
+        state: str | None = None,
+    ) -> list[RunRow]:
+        """Newest runs first, at most `limit`; `before` is a run id to page on from."""
+        with self.workspace as workspace:
+            project = workspace.settings.project
+            return workspace.tracking.runs(project, limit=limit, before=before, pipeline=pipeline, state=state)
+
+    def run(self, run: str = LATEST) -> RunView:
+        """The run with this id, the beginning or end of it, or `latest`.
+
+        Raises `NotFoundError`, and `UsageError` when several runs match.
+        """
+        with self.workspace as workspace:
+            if run == LATEST:
+                found = [row.id for row in self.runs(1)]
+            else:
+                found = workspace.tracking.find_run(run, workspace.settings.project)
+        if not found:
+            raise NotFoundError(f"there is no run {run!r} in {self.workspace.home}", "see `core runs list`")
+        if len(found) > 1:
+            raise UsageError(f"{run!r} fits {len(found)} runs: {', '.join(found[:5])}", "give more characters")
+        return self.workspace.view(found[0])
+
+    def delete_run(self, run: str) -> None:
+        """Forget a run: events, cache entries and logs; artifacts stay until they are collected."""
+        import shutil  # start-up time: few programs delete
+
+        found = self.run(run).id
+        with self.workspace as workspace:
+            workspace.tracking.delete_run(found)
+        shutil.rmtree(self.workspace.log_folder(found), ignore_errors=True)
+
+    def artifacts(self, run: str = LATEST) -> Iterator[ArtifactView]:
+        """Every output of every step of a run."""
+        for step in self.run(run).steps.values():
+            yield from step.outputs.values()
+
+    def artifact(self, digest: str, runs: int = 50) -> ArtifactView:
+        """The artifact whose digest begins with `digest` (with or without `blake3:`), sought in the newest `runs` runs.
+
+        Raises `NotFoundError`.
+        """
+        wanted = digest.removeprefix("blake3:")
+        for row in self.runs(runs):
+            for artifact in self.artifacts(row.id):
+                if wanted and artifact.ref.digest.removeprefix("blake3:").startswith(wanted):
+                    return artifact
+        raise NotFoundError(f"no artifact {digest!r} in the newest {runs} runs", "see `core artifact list`")

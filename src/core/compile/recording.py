@@ -1,0 +1,182 @@
+"""The step calls of a pipeline function while it is called once."""
+
+from __future__ import annotations
+
+from core.compile.bind import Shape, bind_rest, binding_of, missing, wrong_edge
+from core.compile.options import plain_options
+from core.conform import accepts
+from core.errors import CompileError
+from core.model.graph import Edge, Node
+from core.model.ref import Fields, Ref
+from core.model.spec import MISSING
+from core.names import name_of
+from core.signature import read_signature
+from core.values import to_plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from core.define import Step
+    from core.model.graph import Binding
+    from core.model.spec import Signature, StepSpec
+
+_FLAT = frozenset({int, str, float, bool, type(None), bytes})
+
+
+class Recording:
+    """Stands in `core.context.compiling`; steps and inner pipelines that are called meanwhile come here."""
+
+    def __init__(self, pipeline: str, overrides: Mapping[str, Mapping[str, Any]]) -> None:
+        self.pipeline = pipeline
+        self._overrides = overrides
+        self.nodes: list[Node] = []
+        self.specs: dict[str, StepSpec] = {}
+        self._shapes: dict[int, Shape] = {}
+        self._counts: dict[str, int] = {}
+        self._alive: list[Step[Any, Any]] = []
+        self._active: list[Callable[..., Any]] = []
+
+    def inline(
+        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Call a pipeline function, the outer one or one that it calls; raises `CompileError` when it calls itself."""
+        if function in self._active:
+            chain = " -> ".join([*(active.__name__ for active in self._active), function.__name__])
+            raise CompileError(f"pipeline {name!r} calls itself: {chain}", "a pipeline is a graph without cycles; loop in a step")
+        self._active.append(function)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            self._active.pop()
+
+    def call(self, step: Step[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], node_id: str = "") -> Any:
+        """Record one call of `step`; gives what the call returns: references in the shape of the step's outputs."""
+        shape = self._shapes.get(id(step)) or self._shape(step)
+        if not node_id:
+            node_id = self._free_id(shape)
+        given = dict(zip(shape.positional, args, strict=False)) if args else {}
+        if len(args) > len(shape.positional) or kwargs or shape.variadic != ("", ""):
+            bind_rest(shape, given, args, kwargs)
+        parameters = dict(shape.defaults)
+        inputs: dict[str, Binding] = {}
+        for name, value in given.items():
+            spec = shape.inputs[name]
+            if type(value) is Ref:
+                if not accepts(spec.annotation, value.annotation):
+                    raise wrong_edge(value, node_id, spec, value.annotation)
+                inputs[name] = value.edge
+            elif type(value) in _FLAT or (found := binding_of(value, spec, node_id)) is None:
+                parameters[name] = to_plain(value, spec.annotation, f"parameter {name!r} of step {node_id!r}")
+                continue
+            else:
+                inputs[name] = found
+            parameters.pop(name, None)
+        for name in shape.required:
+            if name not in given:
+                raise missing(shape, name)
+        spec_of = shape.step.spec
+        self.nodes.append(Node(node_id, spec_of.id, inputs, parameters, shape.outputs, shape.after, shape.options))
+        self.specs[node_id] = spec_of
+        return _references(shape.signature, node_id)
+
+    def map(self, step: Step[Any, Any], iterables: tuple[Any, ...], constants: Mapping[str, Any]) -> Iterator[Any]:
+        """Record one call of `step` for each item of the iterables, walked side by side."""
+        shape = self._shapes.get(id(step)) or self._shape(step)
+        for iterable in iterables:
+            if isinstance(iterable, Ref | Fields):
+                raise CompileError(
+                    f"{step.spec.name}.map() was given {iterable!r}, whose length is known only when it runs",
+                    "map over a list that is known when the pipeline is compiled",
+                )
+        lists = [list(iterable) for iterable in iterables]
+        if len({len(items) for items in lists}) != 1:
+            raise CompileError(
+                f"{step.spec.name}.map() walks lists of different lengths: {[len(items) for items in lists]}",
+                "give at least one list, and all of one length",
+            )
+        base = self._free_id(shape)
+        for index, items in enumerate(zip(*lists, strict=True)):
+            yield self.call(step, items, constants, f"{base}[{index}]")
+
+    def check_overrides(self) -> None:
+        """Raise `CompileError` for options that were given for a step that was never called."""
+        called = {shape.step.spec.options.name or shape.step.spec.name for shape in self._shapes.values()}
+        for name in self._overrides:
+            if name not in called:
+                hint = f"its steps are {', '.join(sorted(called))}"
+                raise CompileError(f"options are given for step {name!r}, which pipeline {self.pipeline!r} does not call", hint)
+
+    def _free_id(self, shape: Shape) -> str:
+        base = shape.step.spec.options.name or shape.step.spec.name
+        count = self._counts.get(base, 0) + 1
+        self._counts[base] = count
+        node_id = base if count == 1 else f"{base}_{count}"
+        if count == 1 and node_id not in self.specs:
+            return node_id
+        if shape.step.spec.options.name and self.specs.get(base, shape.step.spec) is not shape.step.spec:
+            raise CompileError(f"two steps of pipeline {self.pipeline!r} are called {base!r}", "give each another name=")
+        while node_id in self.specs:
+            count += 1
+            node_id = f"{base}_{count}"
+        self._counts[base] = count
+        return node_id
+
+    def _shape(self, step: Step[Any, Any]) -> Shape:
+        original = step
+        override = self._overrides.get(step.spec.options.name or step.spec.name)
+        if override:
+            step = step.with_options(**override)  # type: ignore[misc]  # checked by with_options
+        signature = read_signature(step.spec.function)
+        inputs = {spec.name: spec for spec in signature.inputs}
+        plain = [spec for spec in signature.inputs if not spec.variadic]
+        star, stars = ("".join(s.name for s in signature.inputs if s.variadic == kind) for kind in ("*", "**"))
+        defaults = {
+            spec.name: to_plain(spec.default, spec.annotation, f"default of parameter {spec.name!r} of step {step.spec.name!r}")
+            for spec in plain
+            if spec.default is not MISSING
+        }
+        shape = Shape(
+            step,
+            signature,
+            inputs,
+            tuple(spec.name for spec in plain if not spec.keyword_only),
+            (star, stars),
+            tuple(spec.name for spec in plain if spec.default is MISSING),
+            defaults,
+            tuple(output.name for output in signature.outputs),
+            plain_options(step.spec.options),
+            tuple(dict.fromkeys(edge.node for edge in _waits(step.after, step.spec.name))),
+        )
+        self._shapes[id(original)] = shape
+        self._alive.append(original)  # so that its id stays its own
+        return shape
+
+
+def _references(signature: Signature, node_id: str) -> Any:
+    if signature.shape == "single":
+        output = signature.outputs[0]
+        return Ref(Edge(node_id, output.name), output.annotation)
+    refs = {output.name: Ref(Edge(node_id, output.name), output.annotation) for output in signature.outputs}
+    if signature.shape == "tuple":
+        return tuple(refs.values())
+    if signature.shape == "fields" and signature.container is not None:
+        return Fields(signature.container, name_of(signature.container), refs)
+    return Ref(Edge(node_id, ""), type(None))  # nothing to hand on, but `after=` can wait for it
+
+
+def _waits(after: Iterable[Any], name: str) -> Iterator[Edge]:
+    stack = list(after)
+    while stack:
+        item = stack.pop(0)
+        if isinstance(item, Ref):
+            yield item.edge
+        elif isinstance(item, Fields):
+            yield from (edge for _, edge in item.binding.items if isinstance(edge, Edge))
+        elif isinstance(item, list | tuple):
+            stack.extend(item)
+        else:
+            raise CompileError(f"after={item!r} of step {name!r} is not what a step call returned", "pass `x` of `x = a_step()`")
+
+

@@ -1,0 +1,252 @@
+"""One attempt: load the inputs, call the function, save the outputs, emit the events."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple
+
+from core import artifacts
+from core.conform import describe, matches
+from core.context import StepContext, enter, leave
+from core.errors import CoreError, OutputError, own_frames
+from core.faults import failpoint
+from core.model.artifact import ArtifactRef
+from core.model.event import EventKind
+from core.model.graph import Collect, Edge, edges_of
+from core.model.nothing import NOTHING
+from core.model.states import StepState
+from core.names import locate
+from core.signature import read_signature
+from core.values import from_plain, to_plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from core.capture import Capture
+    from core.model.graph import Binding, Node
+    from core.model.plan import Decision
+    from core.model.spec import InputSpec, Signature, StepSpec
+    from core.ports.artifact_store import ArtifactStore
+    from core.ports.materializer import Materializers
+    from core.record import Recorder
+
+MESSAGE_LIMIT = 10_000
+"""Characters of an exception's message that are recorded."""
+
+Outputs = dict[str, ArtifactRef]
+
+
+class Result(NamedTuple):
+    """What became of an attempt."""
+
+    state: StepState
+    outputs: Outputs
+    error: BaseException | None = None
+    """What the step raised."""
+
+
+class Bench(NamedTuple):
+    """What every attempt of a run works with."""
+
+    pipeline: str
+    recorder: Recorder
+    capture: Capture
+    store: ArtifactStore
+    materializers: Materializers
+    trusted: Callable[[str], bool]
+    inline_limit: int
+
+
+def execute(bench: Bench, node: Node, spec: StepSpec, decision: Decision, done: Mapping[str, Outputs], number: int) -> Result:
+    """Attempt `number` of `node` in this process; `done` holds the outputs of every node before it."""
+    recorder = bench.recorder
+    taken = {name: [[*edge, done[edge.node][edge.output].digest] for edge in edges_of(b)] for name, b in node.inputs.items()}
+    recorder.emit(EventKind.ATTEMPT_STARTED, node.id, number, key=decision.key, reason=decision.reason, inputs=taken)
+    recorder.flush()
+    failpoint("attempt.started")
+    context = StepContext(recorder.run, bench.pipeline, node.id, number, lambda values: _metadata(bench, node, number, values))
+    began = time.perf_counter()
+    bench.capture.begin(node.id, number)
+    token = enter(context)
+    variables = _set_environment(spec.options.environment)
+    try:
+        signature = read_signature(spec.function)
+        args, kwargs = _arguments(bench, node, signature, done)
+        returned = spec.function(*args, **kwargs)
+        if hasattr(returned, "__await__"):
+            returned = _await(returned)
+        failpoint("attempt.returned")
+        outputs = _save(bench, node, spec, signature, returned)
+        failpoint("attempt.saved")
+        result = Result(StepState.COMPLETED, outputs)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the border of a step: whatever it raises is recorded
+        result = Result(StepState.FAILED, {}, error.with_traceback(own_frames(error.__traceback__)))
+    except BaseException as error:
+        _end(bench, node, decision, number, Result(StepState.CANCELLED, {}, error), began)
+        raise
+    finally:
+        _set_environment(variables)
+        bench.capture.end()
+        leave(token)
+        context.close()
+    _end(bench, node, decision, number, result, began)
+    return result
+
+
+def _end(bench: Bench, node: Node, decision: Decision, number: int, result: Result, began: float) -> None:
+    emit = bench.recorder.emit
+    seconds = round(time.perf_counter() - began, 6)
+    if result.state is StepState.COMPLETED:
+        emit(
+            EventKind.ATTEMPT_COMPLETED,
+            node.id,
+            number,
+            key=decision.key,
+            pipeline=bench.pipeline,
+            fingerprint=decision.fingerprint,
+            outputs={name: ref.to_data() for name, ref in result.outputs.items()},
+            seconds=seconds,
+        )
+        failpoint("attempt.ended")
+    elif result.state is StepState.CANCELLED:
+        emit(EventKind.ATTEMPT_CANCELLED, node.id, number, reason="interrupted", seconds=seconds)
+    else:
+        emit(EventKind.ATTEMPT_FAILED, node.id, number, error=error_data(result.error), seconds=seconds)
+
+
+def _metadata(bench: Bench, node: Node, number: int, values: Mapping[str, Any]) -> None:
+    plain = {name: to_plain(value, None, f"metadata {name!r} of step {node.id!r}") for name, value in values.items()}
+    bench.recorder.emit(EventKind.METADATA, node.id, number, values=plain)
+
+
+def _arguments(
+    bench: Bench, node: Node, signature: Signature, done: Mapping[str, Outputs]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Positional and keyword arguments, as the function's own signature wants them."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for spec in signature.inputs:
+        if spec.name in node.inputs:
+            value = _load(bench, node.inputs[spec.name], done)
+        elif spec.name in node.parameters:
+            value = from_plain(node.parameters[spec.name], None if spec.variadic else spec.annotation)
+        else:
+            continue
+        _place(spec, value, args, kwargs)
+    return args, kwargs
+
+
+def _place(spec: InputSpec, value: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
+    if spec.variadic == "*":
+        args.extend(value)
+    elif spec.variadic == "**":
+        kwargs.update(value)
+    elif spec.keyword_only:
+        kwargs[spec.name] = value
+    else:
+        args.append(value)
+
+
+def _load(bench: Bench, binding: Binding, done: Mapping[str, Outputs]) -> Any:
+    if isinstance(binding, Edge):
+        ref = done[binding.node][binding.output]
+        return artifacts.load(ref, store=bench.store, materializers=bench.materializers, trusted=bench.trusted)
+    if not isinstance(binding, Collect):
+        return from_plain(binding.data)
+    items = [(key, _load(bench, item, done)) for key, item in binding.items]
+    if binding.kind == "list":
+        return [value for _, value in items]
+    if binding.kind == "tuple":
+        return tuple(value for _, value in items)
+    fields = dict(items)
+    return fields if binding.kind == "dict" else locate(binding.kind)(**fields)
+
+
+def _save(bench: Bench, node: Node, spec: StepSpec, signature: Signature, returned: Any) -> Outputs:
+    """Check what the function returned against its annotation, output by output, and store it."""
+    values = _split(node.id, signature, returned)
+    for output in signature.outputs:
+        wrong = matches(values[output.name], output.annotation)
+        if wrong:
+            raise OutputError(
+                f"output {output.name!r} of step {node.id!r} is not what its annotation says: {wrong}",
+                "correct the return annotation or the returned value",
+            )
+    outputs: Outputs = {}
+    chosen = spec.options.materializers
+    for name, value in values.items():
+        try:
+            outputs[name] = artifacts.save(
+                value,
+                store=bench.store,
+                materializers=bench.materializers,
+                name=chosen.get(name) if chosen else None,
+                limit=bench.inline_limit,
+            )
+        except OutputError as error:
+            raise OutputError(f"output {name!r} of step {node.id!r}: {error.message}", error.hint) from error
+    return outputs
+
+
+def _split(node_id: str, signature: Signature, returned: Any) -> dict[str, Any]:
+    names = [output.name for output in signature.outputs]
+    if signature.shape == "single":
+        return {names[0]: returned}
+    if signature.shape == "none":
+        if returned is not None:
+            raise OutputError(
+                f"step {node_id!r} returned {type(returned).__name__}, but its annotation says None",
+                "annotate what it returns, such as `-> float`",
+            )
+        return {}
+    if signature.shape == "tuple":
+        if not isinstance(returned, tuple) or len(returned) != len(names):
+            got = f"{len(returned)} values" if isinstance(returned, tuple) else describe(type(returned))
+            raise OutputError(
+                f"step {node_id!r} returned {got}, but its annotation says a tuple of {len(names)}: {', '.join(names)}",
+                "return exactly one value for each output, in this order",
+            )
+        return dict(zip(names, returned, strict=True))
+    if signature.container is not None and not isinstance(returned, signature.container):
+        raise OutputError(
+            f"step {node_id!r} returned {describe(type(returned))}, but its annotation says {describe(signature.container)}",
+            "return an instance of it",
+        )
+    return {name: getattr(returned, name) for name in names}
+
+
+def _set_environment(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """Set `variables` (None removes one) and give what stood there before."""
+    if not variables:
+        return NOTHING
+    before = {name: os.environ.get(name) for name in variables}
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    return before
+
+
+def _await(coroutine: Any) -> Any:
+    import asyncio  # start-up time: only asynchronous steps need it
+
+    return asyncio.run(coroutine)
+
+
+def error_data(error: BaseException | None) -> dict[str, Any]:
+    """An exception as plain data: type, message, where (`file:line` of its last frame), traceback."""
+    import traceback  # start-up time: only a failure needs it
+
+    if error is None:
+        return {}
+    trace = error.__traceback__
+    frames = traceback.extract_tb(trace)
+    where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    message = error.message if isinstance(error, CoreError) else str(error)
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    name = type(error).__qualname__
+    return {"type": name, "message": message[:MESSAGE_LIMIT], "where": where, "traceback": text[-10 * MESSAGE_LIMIT :]}

@@ -1,0 +1,202 @@
+"""5. The one scheduler: walks the graph, reuses or runs each step, tries again, skips what a failure leaves behind."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from core.capture import Capture
+from core.execute import Bench, Result, execute
+from core.model.event import EventKind
+from core.model.plan import Action
+from core.model.states import RunState, StepState
+from core.record import Recorder, run_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from core.execute import Outputs
+    from core.model.graph import Node
+    from core.model.plan import Decision, Plan
+    from core.model.spec import Retry, StepSpec
+    from core.plan import Planner
+    from core.ports.artifact_store import ArtifactStore
+    from core.ports.materializer import Materializers
+    from core.ports.observer import Observer
+    from core.ports.tracking_store import TrackingStore
+
+
+class Conditions(NamedTuple):
+    """What a run works with and under."""
+
+    tracking: TrackingStore
+    store: ArtifactStore
+    materializers: Materializers
+    observers: Callable[[str], Sequence[Observer]]
+    """Gives who is told of the run with this id."""
+    log_folder: Callable[[str], str]
+    """Gives the folder of its steps' logs."""
+    spill: str
+    """Folder of events that can't be recorded now."""
+    record: Mapping[str, Any]
+    """What is recorded of its beginning: client, tags."""
+    project: str
+    actor: str
+    inline_limit: int
+    """Bytes up to which an artifact lies in the tracking store."""
+    fail_fast: bool
+
+
+class Ending(NamedTuple):
+    """How a run ended."""
+
+    run: str
+    """Its id."""
+    state: RunState
+    failed: str = ""
+    """The first step that failed."""
+    error: BaseException | None = None
+    """What it raised."""
+
+
+def drive(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], conditions: Conditions) -> Ending:
+    """Run `plan` from the first event to the last, as the owner of the run; an interruption is recorded too."""
+    run = run_id()
+    observers = conditions.observers(run)
+    capture = Capture(conditions.log_folder(run), observers)
+    recorder = Recorder(
+        conditions.tracking,
+        run,
+        project=conditions.project,
+        actor=conditions.actor,
+        observers=observers,
+        spill=conditions.spill,
+        tick=capture.tick,
+    )
+    bench = Bench(
+        plan.graph.pipeline,
+        recorder,
+        capture,
+        conditions.store,
+        conditions.materializers,
+        conditions.tracking.recorded,
+        conditions.inline_limit,
+    )
+    with recorder, capture:
+        recorder.begin(plan, conditions.record)
+        try:
+            ending = schedule(plan, planner, specs, bench, fail_fast=conditions.fail_fast)
+        except BaseException as error:
+            state = RunState.FAILED if isinstance(error, Exception) else RunState.CANCELLED
+            recorder.end(state, error)
+            raise
+        recorder.end(ending.state, ending.error)
+    return ending
+
+
+def schedule(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], bench: Bench, *, fail_fast: bool) -> Ending:
+    """Run every step of `plan` in this process, in the graph's order, which is a topological one."""
+    done: dict[str, Outputs] = {}
+    blocked: dict[str, str] = {}
+    ending = Ending(bench.recorder.run, RunState.COMPLETED)
+    for node in plan.graph.nodes:
+        reason = _blocked(node, blocked) if blocked else ""
+        if reason:
+            blocked[node.id] = reason
+            bench.recorder.emit(EventKind.STEP_SKIPPED, node.id, 1, reason=reason)
+            continue
+        decision = _decide(planner, plan.decisions[node.id], node, done, bench)
+        if decision.action is Action.REUSE and decision.cached is not None:
+            done[node.id] = dict(decision.cached.outputs)
+            _reuse(bench, node, decision)
+            continue
+        for digest, text in planner.documents().items():
+            bench.recorder.document(digest, text)
+        spec = specs[node.id]
+        result = execute(bench, node, spec, decision, done, 1)
+        if result.error is not None:
+            result = _try_again(bench, node, spec, decision, done, result)
+        if result.error is None:
+            done[node.id] = result.outputs
+            continue
+        if ending.error is None:
+            ending = ending._replace(state=RunState.FAILED, failed=node.id, error=result.error)
+        blocked[node.id] = f"{node.id} failed"
+        if fail_fast:
+            blocked[""] = f"{node.id} failed, and --fail-fast stops there"
+    return ending
+
+
+def _blocked(node: Node, blocked: Mapping[str, str]) -> str:
+    """Why `node` can't run; empty when all before it is done."""
+    if "" in blocked:
+        return blocked[""]
+    for upstream in node.upstream():
+        if upstream in blocked:
+            reason = blocked[upstream]
+            return reason if reason.endswith("failed") else f"{upstream} was skipped"
+    return ""
+
+
+def _decide(planner: Planner, decision: Decision, node: Node, done: Mapping[str, Outputs], bench: Bench) -> Decision:
+    """The plan's decision, made now where it hung on what ran meanwhile; what can't be read is not reused."""
+    if not decision.key:
+        decision = planner.decide(node, done)
+    if decision.action is Action.REUSE and decision.cached is not None:
+        gone = _unreadable(decision.cached.outputs, bench)
+        if gone:
+            decision = decision._replace(action=Action.RUN, reason=gone, cached=None)
+    return decision
+
+
+def _unreadable(outputs: Mapping[str, Any], bench: Bench) -> str:
+    for name, ref in outputs.items():
+        if ref.inline is not None:
+            continue
+        if ref.store != bench.store.uri:
+            return f"stored output {name} lies in {ref.store}, which this stack does not use"
+        if not all(bench.store.exists(digest) for digest in (ref.digest, *ref.parts)):
+            return f"stored output {name} is missing from {ref.store}"
+    return ""
+
+
+def _reuse(bench: Bench, node: Node, decision: Decision) -> None:
+    cached = decision.cached
+    if cached is None:
+        return
+    bench.recorder.emit(
+        EventKind.STEP_REUSED,
+        node.id,
+        1,
+        key=decision.key,
+        pipeline=bench.pipeline,
+        reason=decision.reason,
+        fingerprint=decision.fingerprint,
+        outputs={name: ref.to_data() for name, ref in cached.outputs.items()},
+        source=[cached.run, cached.step, cached.attempt],
+    )
+
+
+def _try_again(
+    bench: Bench, node: Node, spec: StepSpec, decision: Decision, done: Mapping[str, Outputs], result: Result
+) -> Result:
+    """Further attempts while the step's `Retry` allows them; gives the last result."""
+    retry = spec.options.retry
+    number = 1
+    while retry is not None and number < retry.attempts and isinstance(result.error, retry.on):
+        time.sleep(pause(retry, number))
+        number += 1
+        reason = f"attempt {number} of {retry.attempts} after {type(result.error).__name__}"
+        result = execute(bench, node, spec, decision._replace(reason=reason), done, number)
+        if result.state is StepState.COMPLETED:
+            break
+    return result
+
+
+def pause(retry: Retry, failed: int) -> float:
+    """Seconds to wait after `failed` failures."""
+    import random  # start-up time: only a retry needs it
+
+    return retry.delay * retry.backoff ** (failed - 1) * (1 + retry.jitter * random.uniform(-1, 1))  # noqa: S311

@@ -1,0 +1,378 @@
+"""6. Events folded into what a person reads: runs, steps, attempts, artifacts. Reads only; loading is handed to it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+from core.model.artifact import ArtifactRef
+from core.model.event import TERMINAL, EventKind
+from core.model.nothing import NOTHING
+from core.model.states import ENDED_RUN, RunState, StepState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from core.model.event import Event
+    from core.model.graph import Graph
+
+_ENDS = {
+    EventKind.STEP_REUSED: StepState.REUSED,
+    EventKind.STEP_SKIPPED: StepState.SKIPPED,
+    EventKind.ATTEMPT_COMPLETED: StepState.COMPLETED,
+    EventKind.ATTEMPT_FAILED: StepState.FAILED,
+    EventKind.ATTEMPT_CANCELLED: StepState.CANCELLED,
+}
+
+
+class Source(NamedTuple):
+    """Where a view takes from what it does not hold itself."""
+
+    load: Callable[[ArtifactRef], Any]
+    """Gives the value of an artifact."""
+    log: Callable[[str, str, int], str]
+    """Gives what an attempt printed: run, step, attempt."""
+    graph: Callable[[str], Graph]
+    """Gives the graph with a digest."""
+
+
+class ArtifactView(NamedTuple):
+    """One output of one attempt."""
+
+    name: str
+    """The output's name."""
+    ref: ArtifactRef
+    producer: tuple[str, str, int]
+    """Run, step and attempt whose function made it."""
+    source: Source
+
+    def load(self) -> Any:
+        """The value; its bytes are verified against the digest.
+
+        Raises `CorruptDataError` or `NotFoundError` when they are not what was stored, and `UntrustedPickleError`.
+        """
+        return self.source.load(self.ref)
+
+    @property
+    def preview(self) -> Mapping[str, Any]:
+        """Small plain data: shape, dtypes, head, thumbnail, text."""
+        return self.ref.preview
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data without the bytes."""
+        ref = self.ref
+        data = {"digest": ref.digest, "size": ref.size, "type": ref.type, "materializer": ref.materializer}
+        return data | {"store": ref.store, "producer": list(self.producer), "preview": dict(ref.preview)}
+
+    def __repr__(self) -> str:
+        """For people: name, type and size."""
+        return f"<artifact {self.name}: {self.ref.type.partition(':')[2]}, {self.ref.size} bytes, {self.ref.digest[:15]}>"
+
+    def _repr_html_(self) -> str:
+        return _html_table([("artifact", self.name), *((k, str(v)) for k, v in self.to_data().items())])
+
+
+class AttemptView(NamedTuple):
+    """One try of one step."""
+
+    number: int
+    """1 for the first."""
+    state: StepState
+    started_at: float | None
+    """Seconds since 1970, UTC; None when it never began (reused, skipped)."""
+    ended_at: float | None
+    error: Mapping[str, Any] | None
+    """type, message, traceback, where."""
+    metadata: Mapping[str, Any]
+    """What the step logged with `log_metadata`."""
+    inputs: Mapping[str, Any]
+    """Input name to `[step, output, digest]` of what it took."""
+    key: str
+    """Cache key."""
+    fingerprint: Mapping[str, Any]
+    """The parts of the key by name."""
+    outputs: Mapping[str, ArtifactView]
+    reason: str
+    """Why it ran, was reused or was skipped."""
+
+
+class StepView(NamedTuple):
+    """One node of the graph with its attempts."""
+
+    name: str
+    """Node id."""
+    state: StepState
+    attempts: tuple[AttemptView, ...]
+    run: str
+    source: Source
+
+    @property
+    def last(self) -> AttemptView | None:
+        """The newest attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def reason(self) -> str:
+        """Why it ran, was reused or was skipped."""
+        return self.last.reason if self.last else ""
+
+    @property
+    def outputs(self) -> Mapping[str, ArtifactView]:
+        """Artifacts of the newest attempt, by output name."""
+        return self.last.outputs if self.last else {}
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the newest attempt logged."""
+        return self.last.metadata if self.last else {}
+
+    @property
+    def started_at(self) -> float | None:
+        """Seconds since 1970 when the first attempt began."""
+        return self.attempts[0].started_at if self.attempts else None
+
+    @property
+    def ended_at(self) -> float | None:
+        """Seconds since 1970 when the newest attempt ended."""
+        return self.last.ended_at if self.last else None
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """type, message, traceback and where of the newest attempt's failure."""
+        return self.last.error if self.last else None
+
+    def log(self, attempt: int | None = None) -> str:
+        """What an attempt (the newest) printed and logged; empty when it printed nothing."""
+        return self.source.log(self.run, self.name, attempt or len(self.attempts))
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data: `name`, `state`, `reason`, `attempts`, `outputs`, ..."""
+        return {
+            "name": self.name,
+            "state": str(self.state),
+            "reason": self.reason,
+            "started_at": iso(self.started_at),
+            "ended_at": iso(self.ended_at),
+            "metadata": dict(self.metadata),
+            "attempts": [_attempt_data(attempt) for attempt in self.attempts],
+            "outputs": {name: artifact.to_data() for name, artifact in self.outputs.items()},
+        }
+
+    def __repr__(self) -> str:
+        """For people: name, state and reason."""
+        return f"<step {self.name}: {self.state}{', ' + self.reason if self.reason else ''}>"
+
+
+class RunView:
+    """One run, as its events tell it. Folded when first looked at."""
+
+    def __init__(self, run: str, read: Callable[[], tuple[Sequence[Event], bool]], source: Source) -> None:
+        self.id = run
+        self._read = read
+        self._source = source
+
+    @cached_property
+    def _folded(self) -> _Folded:
+        events, silent = self._read()
+        return _fold(events, silent=silent)
+
+    @property
+    def pipeline(self) -> str:
+        """Name of the pipeline."""
+        return str(self._folded.started.get("pipeline", ""))
+
+    @property
+    def state(self) -> RunState:
+        """What became of it; never "running" once its owner is gone."""
+        return self._folded.state
+
+    @property
+    def stack(self) -> str:
+        """Name of the stack it ran on."""
+        return str(self._folded.started.get("stack", ""))
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What the pipeline was called with, as plain data."""
+        return self._folded.started.get("parameters", {})  # type: ignore[no-any-return]
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """Python, platform, core and git commit of the client that started it."""
+        return self._folded.started.get("client", {})  # type: ignore[no-any-return]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Words to find the run by."""
+        return tuple(self._folded.started.get("tags", ()))
+
+    @property
+    def started_at(self) -> float | None:
+        """Seconds since 1970, UTC."""
+        return self._folded.started_at
+
+    @property
+    def ended_at(self) -> float | None:
+        """Seconds since 1970, UTC; None while it is at work or when it was lost."""
+        return self._folded.ended_at
+
+    @property
+    def error(self) -> str:
+        """Why it failed, in one line; empty when it did not."""
+        return str(self._folded.ended.get("error", ""))
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The compiled pipeline that it ran."""
+        return self._source.graph(str(self._folded.started["graph"]))
+
+    @cached_property
+    def steps(self) -> dict[str, StepView]:
+        """Steps by node id, in the order of the graph; those that have not begun included."""
+        folded = self._folded
+        names = [node.id for node in self.graph.nodes] if folded.started else list(folded.steps)
+        return {name: self._step(name) for name in names}
+
+    def _step(self, name: str) -> StepView:
+        folded = self._folded
+        attempts = tuple(_attempt(self.id, folded, self._source, *item) for item in sorted(folded.steps.get(name, {}).items()))
+        state = attempts[-1].state if attempts else StepState.PENDING
+        return StepView(name, state, attempts, self.id, self._source)
+
+    def to_data(self, *, steps: bool = True) -> dict[str, Any]:
+        """Plain data: `id`, `pipeline`, `state`, `started_at`, `ended_at`, `stack`, ..., and `steps`."""
+        data: dict[str, Any] = {
+            "id": self.id,
+            "pipeline": self.pipeline,
+            "state": str(self.state),
+            "started_at": iso(self.started_at),
+            "ended_at": iso(self.ended_at),
+            "stack": self.stack,
+            "parameters": dict(self.parameters),
+            "tags": list(self.tags),
+            "environment": dict(self.environment),
+            "error": self.error,
+        }
+        if steps:
+            data["graph"] = self._folded.started.get("graph", "")
+            data["steps"] = [step.to_data() for step in self.steps.values()]
+        return data
+
+    def __repr__(self) -> str:
+        """For people: pipeline, the end of the id, and state."""
+        return f"<run {self.id[-8:]} of {self.pipeline}: {self.state}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(step.name, f"{step.state} {step.reason}") for step in self.steps.values()]
+        return f"<b>{_escape(repr(self))}</b>" + _html_table(rows)
+
+
+class _Folded(NamedTuple):
+    """The events of a run, sorted out."""
+
+    started: Mapping[str, Any]
+    ended: Mapping[str, Any]
+    state: RunState
+    started_at: float | None
+    ended_at: float | None
+    steps: dict[str, dict[int, list[Event]]]
+    """By step, then by attempt: the events of the highest epoch, by writer and seq."""
+
+
+def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:
+    """A pure function of the set of events; `silent` says that nobody holds the run's lease."""
+    steps: dict[str, dict[int, list[Event]]] = {}
+    of_run: list[Event] = []
+    for event in sorted(set_of(events), key=lambda e: (e.epoch, e.writer, e.seq)):
+        if not event.step:
+            of_run.append(event)
+            continue
+        known = steps.setdefault(event.step, {}).setdefault(event.attempt, [])
+        if known and known[0].epoch < event.epoch:
+            known.clear()
+        known.append(event)
+    starts = [event for event in of_run if event.kind == EventKind.RUN_STARTED]
+    epoch = max((event.epoch for event in of_run), default=0)
+    ends = [event for event in of_run if event.kind == EventKind.RUN_ENDED and event.epoch == epoch]
+    state, ended = RunState.LOST if silent else RunState.RUNNING, {}
+    if ends:
+        state, ended = RunState(ends[0].data["state"]), ends[0].data
+    started_at = min((event.at for event in starts), default=None)
+    data = starts[-1].data if starts else {}
+    return _Folded(data, ended, state, started_at, ends[0].at if ends else None, steps)
+
+
+def set_of(events: Iterable[Event]) -> Iterator[Event]:
+    """Each event once, whatever arrived twice."""
+    seen = set()
+    for event in events:
+        key = event[:5]
+        if key not in seen:
+            seen.add(key)
+            yield event
+
+
+def _attempt(run: str, folded: _Folded, source: Source, number: int, events: list[Event]) -> AttemptView:
+    ends = sorted((event for event in events if event.kind in TERMINAL), key=lambda e: (e.seq, e.writer))
+    start = next((event for event in events if event.kind == EventKind.ATTEMPT_STARTED), None)
+    metadata: dict[str, Any] = {}
+    for event in events:
+        if event.kind == EventKind.METADATA:
+            metadata.update(event.data["values"])
+    if ends:
+        state = _ENDS[EventKind(ends[0].kind)]
+    elif folded.state in ENDED_RUN or folded.state == RunState.LOST:
+        state = StepState.LOST
+    else:
+        state = StepState.RUNNING
+    data = (start.data if start else {}) | (ends[0].data if ends else {})
+    producer = tuple(data.get("source", (run, events[0].step, number)))
+    outputs = {
+        name: ArtifactView(name, ArtifactRef.from_data(item), producer, source)
+        for name, item in data.get("outputs", {}).items()
+    }
+    return AttemptView(
+        number=number,
+        state=state,
+        started_at=start.at if start else None,
+        ended_at=ends[0].at if ends else None,
+        error=data.get("error"),
+        metadata=metadata,
+        inputs=data.get("inputs", NOTHING),
+        key=data.get("key", ""),
+        fingerprint=data.get("fingerprint", NOTHING),
+        outputs=outputs,
+        reason=data.get("reason", ""),
+    )
+
+
+def _attempt_data(attempt: AttemptView) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "state": str(attempt.state),
+        "started_at": iso(attempt.started_at),
+        "ended_at": iso(attempt.ended_at),
+        "error": dict(attempt.error) if attempt.error else None,
+        "key": attempt.key,
+        "inputs": {name: list(taken) for name, taken in attempt.inputs.items()},
+    }
+
+
+def iso(at: float | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds, or None."""
+    if at is None:
+        return None
+    from datetime import UTC, datetime  # start-up time: a run that nobody looks at needs no dates
+
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _html_table(rows: Iterable[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><td>{_escape(name)}</td><td>{_escape(text)}</td></tr>" for name, text in rows)
+    return f"<table>{cells}</table>"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,160 @@
+"""What a process has open while it reads or writes runs: settings, tracking store, stack, plugins."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import cached_property
+
+from core import artifacts
+from core.builtin.sqlite.tracking import SqliteTrackingStore
+from core.errors import StoreError
+from core.model.graph import Graph, parse
+from core.plan import Planner
+from core.plugins.registry import Registry
+from core.record import replay
+from core.schedule import Conditions
+from core.settings import resolve
+from core.stack import Stack, open_stack
+from core.version import VERSION
+from core.view import RunView, Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from core.model.artifact import ArtifactRef
+    from core.model.event import Event
+    from core.model.spec import RunOptions, StepSpec
+    from core.ports.tracking_store import TrackingStore
+    from core.settings import Settings
+
+
+class Workspace:
+    """Opens things when they are asked for, and closes them when the outermost `with` ends; may be entered again."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or resolve()
+        self._tracking: TrackingStore | None = None
+        self._depth = 0
+
+    def __enter__(self) -> Workspace:
+        self._depth += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._tracking is not None:
+            self._tracking.close()
+            self._tracking = None
+
+    @property
+    def home(self) -> str:
+        """Folder of all state."""
+        return self.settings.home
+
+    @property
+    def database(self) -> str:
+        """File of the tracking store and the catalog."""
+        return os.path.join(self.home, "core.db")
+
+    @property
+    def spill(self) -> str:
+        """Folder of events that could not be recorded yet."""
+        return os.path.join(self.home, "pending")
+
+    def log_folder(self, run: str) -> str:
+        """Folder of the logs of `run`."""
+        return os.path.join(self.home, "logs", run)
+
+    @property
+    def tracking(self) -> TrackingStore:
+        """The tracking store; only inside `with`, which closes it."""
+        if self._tracking is None:
+            try:
+                os.makedirs(self.home, exist_ok=True)
+            except OSError as error:
+                hint = "set CORE_HOME to a folder that you may write to"
+                raise StoreError(f"the state folder {self.home!r} cannot be made: {error.strerror}", hint) from error
+            self._tracking = SqliteTrackingStore(self.database)
+        return self._tracking
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Plugins and built-ins."""
+        return Registry(home=self.home, one_file=self.settings.plugins)
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The active stack."""
+        return open_stack(self.settings)
+
+    def planner(self, graph: Graph, specs: Mapping[str, StepSpec], no_cache: bool | frozenset[str]) -> Planner:  # noqa: FBT001
+        """Decides what each node does now."""
+        settings = self.settings
+        no_cache = no_cache if settings.cache else True
+        return Planner(graph, specs, self.tracking, project=settings.project, no_cache=no_cache, now=time.time())
+
+    def conditions(self, options: RunOptions) -> Conditions:
+        """What a run on this workspace works with; first records what earlier runs had to keep in files."""
+        replay(self.spill, self.tracking)
+        return Conditions(
+            tracking=self.tracking,
+            store=self.stack.artifact_store,
+            materializers=self.registry.materializers(),
+            observers=self.registry.observers,
+            log_folder=self.log_folder,
+            spill=self.spill,
+            record={"client": client_data(), "tags": list(options.tags)},
+            project=self.settings.project,
+            actor=actor(),
+            inline_limit=self.settings.inline_limit,
+            fail_fast=options.fail_fast,
+        )
+
+    def view(self, run: str) -> RunView:
+        """The run as its events tell it; nothing is read before it is looked at."""
+        return RunView(run, lambda: self._events(run), Source(self.load, self.log, self.graph))
+
+    def _events(self, run: str) -> tuple[Sequence[Event], bool]:
+        with self:
+            lease = self.tracking.lease(run)
+            return self.tracking.events(run), lease is None or lease.expires_at < self.tracking.now()
+
+    def load(self, ref: ArtifactRef) -> Any:
+        """The value of an artifact."""
+        materializers = self.registry.materializers()
+        return artifacts.load(ref, store=self.stack.artifact_store, materializers=materializers, trusted=self._trusted)
+
+    def _trusted(self, digest: str) -> bool:
+        with self:
+            return self.tracking.recorded(digest)
+
+    def log(self, run: str, step: str, attempt: int) -> str:
+        """What an attempt printed; empty when it printed nothing."""
+        path = os.path.join(self.log_folder(run), f"{step}.{attempt}.log")
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def graph(self, digest: str) -> Graph:
+        """The graph that was recorded under `digest`."""
+        with self:
+            return parse(self.tracking.document(digest))
+
+
+def client_data() -> Mapping[str, str]:
+    """Python, platform and core of this process, for the record."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return {"python": version, "platform": sys.platform, "core": VERSION, "program": sys.argv[0] if sys.argv else ""}
+
+
+def actor() -> str:
+    """`user@host` of this process."""
+    user = os.environ.get("USER") or os.environ.get("USERNAME") or str(getattr(os, "getuid", lambda: "")())
+    return f"{user}@{os.uname().nodename if hasattr(os, 'uname') else os.environ.get('COMPUTERNAME', '')}"
+
