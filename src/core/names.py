@@ -22,10 +22,10 @@ def main_module() -> str:
     file = getattr(main, "__file__", None)
     if not file:
         return "__main__"
-    return _dotted(os.path.abspath(file))[1]
+    return dotted(os.path.abspath(file))[1]
 
 
-def _dotted(path: str) -> tuple[str, str]:
+def dotted(path: str) -> tuple[str, str]:
     """Source root and dotted module name of a Python file, by the `__init__.py` files above it."""
     folder, file = os.path.split(path)
     parts = [os.path.splitext(file)[0]]
@@ -50,7 +50,7 @@ def source_root(module: str) -> str:
     """Folder from which `module` can be imported; the working folder when it has no file."""
     loaded = module_named(module)
     file = getattr(loaded, "__file__", None)
-    return _dotted(os.path.abspath(file))[0] if file else os.getcwd()
+    return dotted(os.path.abspath(file))[0] if file else os.getcwd()
 
 
 def module_named(module: str) -> ModuleType | None:

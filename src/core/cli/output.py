@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from time import gmtime, localtime, strftime, time
+from time import localtime, strftime, time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,12 +56,14 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def stamp(seconds: float | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds, for machines: `2026-11-23T22:00:00.000Z`; None stays None."""
-    if seconds is None:
-        return None
-    whole, thousandths = divmod(round(seconds * 1000), 1000)
-    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(whole)) + f".{thousandths:03d}Z"
+def readable_log(text: str, *, colour: bool) -> str:
+    """`text` for a terminal: whatever could move the cursor or title the window is written out; colours may stay."""
+    import re  # start-up time: only a log in a terminal needs it
+
+    parts = re.split(r"(\x1b\[[0-9;]*m)", text.replace("\r\n", "\n"))
+    kept = parts[1::2] if colour else [""] * (len(parts) // 2)
+    plain = [clean_lines(part) for part in parts[::2]]
+    return plain[0] + "".join(code + part for code, part in zip(kept, plain[1:], strict=True))
 
 
 def local(seconds: float | None) -> str:

@@ -1,0 +1,92 @@
+"""`core pipeline`: check, draw and list the pipelines of a file."""
+
+from __future__ import annotations
+
+from core.cli.command import Command
+from core.cli.output import emit, listing, say
+from core.cli.run import add_target, prepared
+from core.errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from core.cli.command import Parser
+
+
+def _check_arguments(parser: Parser) -> None:
+    add_target(parser)
+    parser.output()
+
+
+def _check(arguments: Namespace) -> int:
+    pipeline, parameters, options = prepared(arguments)
+    graph = pipeline.compile(parameters, options).graph
+    data = {"pipeline": graph.pipeline, "steps": len(graph.nodes), "digest": graph.digest}
+    if arguments.output == "table":
+        say(f"{graph.pipeline}: {len(graph.nodes)} steps, every edge and parameter fits ({graph.digest[:19]})")
+    else:
+        emit(data, arguments.output)
+    return 0
+
+
+def _graph_arguments(parser: Parser) -> None:
+    add_target(parser)
+    parser.output(("mermaid", "svg", "json"))
+    parser.add_argument("--out", metavar="FILE", help="write to this file instead of stdout")
+
+
+def _graph(arguments: Namespace) -> int:
+    pipeline, parameters, options = prepared(arguments)
+    graph = pipeline.compile(parameters, options).graph
+    if arguments.output == "json":
+        text = graph.json
+    else:
+        from core.builtin.display import drawing  # start-up time: only a picture needs a layout
+
+        text = drawing.svg(graph) if arguments.output == "svg" else drawing.mermaid(graph)
+    if not arguments.out:
+        print(text)
+        return 0
+    try:
+        with open(arguments.out, "w", encoding="utf-8") as file:
+            file.write(text.rstrip("\n") + "\n")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{arguments.out!r} cannot be written: {error.strerror}", "choose another file"
+        ) from error
+    say(f"wrote {arguments.out}")
+    return 0
+
+
+def _list_arguments(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a path or a dotted module")
+    parser.output()
+
+
+def _list(arguments: Namespace) -> int:
+    from core.cli.target import load_module, pipelines_of  # start-up time: `--help` must not load what runs a pipeline
+
+    rows = [
+        {"name": name, "pipeline": pipeline.name, "summary": (pipeline.__doc__ or "").strip().partition("\n")[0]}
+        for name, pipeline in pipelines_of(load_module(arguments.file)).items()
+    ]
+    listing(rows, arguments.output, {"name": str, "pipeline": str, "summary": str})
+    return 0
+
+
+COMMANDS = {
+    "check": Command(
+        "check a pipeline without running it",
+        _check_arguments,
+        _check,
+        "Compiles it: every edge's types, every parameter, every name.",
+    ),
+    "graph": Command(
+        "draw a pipeline",
+        _graph_arguments,
+        _graph,
+        "    core pipeline graph run.py:training -o svg --out training.svg",
+    ),
+    "list": Command("list the pipelines of a file", _list_arguments, _list),
+}

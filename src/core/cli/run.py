@@ -1,0 +1,146 @@
+"""`core run`: runs a pipeline of a file."""
+
+from __future__ import annotations
+
+import os
+
+from core.cli.command import Command
+from core.cli.output import emit, say, table
+from core.errors import RunFailed, UsageError
+from core.model.spec import RunOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from core.cli.command import Parser
+    from core.config_file import RunConfig
+    from core.run import Pipeline
+    from core.view import RunView
+
+
+def add_target(parser: Parser) -> None:
+    """The arguments that say which pipeline is meant, and with which parameters."""
+    parser.add_argument(
+        "target", metavar="FILE:PIPELINE", help="a path or a dotted module; a file's only pipeline needs no name"
+    )
+    parser.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="argument of the pipeline"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="YAML file with parameters, options of steps, stack, no_cache, ..."
+    )
+    parser.add_argument("--stack", metavar="NAME", help="stack to use instead of the active one")
+
+
+def _arguments(parser: Parser) -> None:
+    add_target(parser)
+    parser.output()
+    parser.add_argument("--dry-run", action="store_true", help="tell what each step would do, and why; run nothing")
+    parser.add_argument(
+        "--no-cache",
+        nargs="*",
+        metavar="STEP",
+        help="reuse nothing; with names, run these steps in any case (write them after FILE:PIPELINE)",
+    )
+    parser.add_argument("--fail-fast", action="store_true", help="let the first failure end the run")
+    parser.add_argument("--tag", action="append", default=[], help="word to find the run by; may be given again")
+
+
+def prepared(arguments: Namespace) -> tuple[Pipeline[Any, Any], dict[str, Any], RunOptions]:
+    """The pipeline, its parameters and the options of this call; what the command line says goes before the file."""
+    from core.cli.target import find_pipeline  # start-up time: `--help` must not load what runs a pipeline
+
+    config = _config(arguments.config)
+    stack = arguments.stack or (config.stack if config else "")
+    if stack:
+        os.environ["CORE_STACK"] = stack
+    pipeline = find_pipeline(arguments.target)
+    parameters = dict(config.parameters) if config else {}
+    parameters.update(_pairs(arguments.parameter))
+    return pipeline, parameters, _options(arguments, config)
+
+
+def _config(path: str | None) -> RunConfig | None:
+    if path is None:
+        return None
+    from core.config_file import read_run_config  # start-up time: only a run with a file needs a YAML reader
+
+    return read_run_config(path)
+
+
+def _pairs(items: Iterable[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise UsageError(f"-p {item!r} is no parameter", "write -p NAME=VALUE")
+        if name in pairs:
+            raise UsageError(f"parameter {name!r} is given twice", "remove one of them")
+        pairs[name] = value
+    return pairs
+
+
+def _options(arguments: Namespace, config: RunConfig | None) -> RunOptions:
+    named: list[str] | None = getattr(arguments, "no_cache", None)
+    no_cache: bool | frozenset[str] = bool(config and config.no_cache is True)
+    if named is not None:
+        no_cache = frozenset(named) or True
+    elif config and config.no_cache:
+        no_cache = config.no_cache if isinstance(config.no_cache, bool) else frozenset(config.no_cache)
+    return RunOptions(
+        no_cache=no_cache,
+        fail_fast=getattr(arguments, "fail_fast", False) or bool(config and config.fail_fast),
+        steps=config.steps if config else {},
+        lenient=True,
+        tags=(*(config.tags if config else ()), *getattr(arguments, "tag", ())),
+    )
+
+
+def _run(arguments: Namespace) -> int:
+    pipeline, parameters, options = prepared(arguments)
+    if arguments.dry_run:
+        return _plan(pipeline, parameters, options, arguments.output)
+    try:
+        view = pipeline.run(parameters, options)
+    except RunFailed as failed:
+        if arguments.output != "table":
+            emit(failed.run.to_data(), arguments.output)
+        raise
+    _told(view, arguments.output)
+    return 0
+
+
+def _told(view: RunView, form: str) -> None:
+    if form != "table":
+        emit(view.to_data(), form)
+    else:
+        print(view.id)
+
+
+def _plan(pipeline: Pipeline[Any, Any], parameters: Mapping[str, Any], options: RunOptions, form: str) -> int:
+    plan = pipeline.plan(parameters, options)
+    rows = [
+        {"step": node, "action": str(decision.action), "reason": decision.reason}
+        for node, decision in plan.decisions.items()
+    ]
+    if form == "table":
+        table(("step", "action", "reason"), [list(row.values()) for row in rows])
+        say(f"{len(rows)} steps on stack {plan.stack!r}; nothing ran")
+    else:
+        emit({"pipeline": plan.graph.pipeline, "stack": plan.stack, "steps": rows}, form)
+    return 0
+
+
+COMMANDS = {
+    "": Command(
+        "run a pipeline",
+        _arguments,
+        _run,
+        "Parameters are text and become what the pipeline's annotations ask for. The id of the run goes to stdout.\n\n"
+        "    core run run.py:training -p gamma=0.02\n"
+        "    core run run.py --config run.yaml --dry-run",
+    ),
+}

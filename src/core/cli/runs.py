@@ -1,0 +1,225 @@
+"""`core runs`: list, show, compare and delete runs, and read their logs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from core.cli.command import Command
+from core.cli.lookup import find_run, opened
+from core.cli.output import clean, clean_lines, emit, lasted, listing, local, readable_log, say, size, table
+from core.errors import ConflictError, NotFoundError
+from core.model.states import RunState
+from core.settings import closest
+from core.view import iso
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping
+    from typing import Any
+
+    from core.cli.command import Parser
+    from core.ports.tracking_store import RunRow
+    from core.view import RunView, StepView
+
+
+def add_run(parser: Parser, name: str = "run") -> None:
+    """The argument that says which run is meant."""
+    parser.add_argument(name, metavar=name.upper(), help="id of a run, its first or last characters, or `latest`")
+
+
+def _list_arguments(parser: Parser) -> None:
+    parser.output()
+    parser.add_argument(
+        "--limit", type=int, default=50, help="how many at most, newest first; 0 for all (default: %(default)s)"
+    )
+    parser.add_argument("--before", metavar="RUN", help="list what is older than this run: the next page")
+    parser.add_argument("--pipeline", metavar="NAME", help="only runs of this pipeline")
+    parser.add_argument("--state", choices=[str(state) for state in RunState], help="only runs in this state")
+
+
+def _list(arguments: Namespace) -> int:
+    with opened() as client:
+        before = find_run(client, arguments.before).id if arguments.before else None
+        rows = client.runs(
+            limit=arguments.limit or None,
+            before=before,
+            pipeline=arguments.pipeline,
+            state=arguments.state,
+        )
+    if arguments.output == "table":
+        headings = ("run", "pipeline", "state", "started", "time", "stack")
+        table(headings, [_cells(row) for row in rows])
+        if not rows:
+            say("no runs yet; `core run FILE:PIPELINE` makes one")
+        return 0
+    listing([_row(row) for row in rows], arguments.output, {})
+    return 0
+
+
+def _cells(row: RunRow) -> list[str]:
+    took = "" if row.state == RunState.LOST else lasted(row.started_at, row.ended_at)
+    return [row.id[-8:], row.pipeline, str(row.state), local(row.started_at), took, row.stack]
+
+
+def _row(row: RunRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "pipeline": row.pipeline,
+        "state": str(row.state),
+        "started_at": iso(row.started_at),
+        "ended_at": iso(row.ended_at),
+        "stack": row.stack,
+        "project": row.project,
+        "actor": row.actor,
+    }
+
+
+def _show_arguments(parser: Parser) -> None:
+    add_run(parser)
+    parser.output()
+
+
+def _show(arguments: Namespace) -> int:
+    with opened() as client:
+        run = find_run(client, arguments.run)
+        if arguments.output != "table":
+            emit(run.to_data(), arguments.output)
+            return 0
+        _describe(run)
+    return 0
+
+
+def _describe(run: RunView) -> None:
+    took = "" if run.state == RunState.LOST else lasted(run.started_at, run.ended_at)
+    facts: dict[str, Any] = {
+        "run": run.id,
+        "pipeline": run.pipeline,
+        "state": str(run.state) + (f": {run.error}" if run.error else ""),
+        "stack": run.stack,
+        "started": f"{local(run.started_at)}  ({took})" if took else local(run.started_at),
+        "parameters": _pairs(run.parameters),
+        "tags": ", ".join(run.tags),
+    }
+    for name, value in facts.items():
+        if value:
+            print(f"{name:<11} {clean(value)}")
+    print()
+    table(("step", "state", "time", "attempts", "outputs", "reason"), [_step(step) for step in run.steps.values()])
+    for step in run.steps.values():
+        if step.metadata:
+            print(f"\n{clean(step.name)} logged: {clean(_pairs(step.metadata))}")
+    for step in run.steps.values():
+        if step.error:
+            print(f"\n{clean(step.name)} failed: {clean_lines(_error(step.error))}")
+
+
+def _step(step: StepView) -> list[str]:
+    outputs = ", ".join(
+        f"{name}: {artifact.ref.type.partition(':')[2]} {size(artifact.ref.size)}"
+        for name, artifact in step.outputs.items()
+    )
+    begun = sum(attempt.started_at is not None for attempt in step.attempts)
+    took = lasted(step.started_at, step.ended_at) if step.ended_at else ""
+    return [step.name, str(step.state), took, str(begun or ""), outputs, step.reason]
+
+
+def _error(error: Mapping[str, Any]) -> str:
+    return str(error.get("traceback") or f"{error.get('type', '')}: {error.get('message', '')}").rstrip()
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+
+
+def _logs_arguments(parser: Parser) -> None:
+    add_run(parser)
+    parser.add_argument("step", metavar="STEP", nargs="?", help="only this step; by default all, one after another")
+    parser.add_argument("--attempt", type=int, help="this try instead of the newest; 1 is the first")
+    parser.add_argument("--tail", type=int, metavar="LINES", help="only the last lines")
+
+
+def _logs(arguments: Namespace) -> int:
+    with opened() as client:
+        run = find_run(client, arguments.run)
+        if arguments.step and arguments.step not in run.steps:
+            hint = f"its steps: {', '.join(run.steps)}"
+            raise NotFoundError(
+                f"run {run.id[-8:]} has no step {arguments.step!r}{closest(arguments.step, run.steps)}", hint
+            )
+        for step in run.steps.values():
+            if arguments.step in (None, step.name):
+                _print_log(run, step, arguments)
+    return 0
+
+
+def _print_log(run: RunView, step: StepView, arguments: Namespace) -> None:
+    if arguments.attempt is not None and not 1 <= arguments.attempt <= len(step.attempts):
+        if arguments.step:
+            raise NotFoundError(
+                f"step {step.name!r} of run {run.id[-8:]} has no attempt {arguments.attempt}",
+                f"it has {len(step.attempts)}",
+            )
+        return
+    text = step.log(arguments.attempt) if step.attempts else ""
+    if arguments.tail is not None:
+        text = "".join(text.splitlines(keepends=True)[-arguments.tail :] if arguments.tail > 0 else [])
+    if arguments.step is None and text:
+        say(f"== {clean(step.name)}")
+    if sys.stdout.isatty():
+        text = readable_log(text, colour=not os.environ.get("NO_COLOR"))
+    sys.stdout.write(text)
+    if text and not text.endswith("\n"):
+        print()
+
+
+def _diff_arguments(parser: Parser) -> None:
+    add_run(parser, "a")
+    add_run(parser, "b")
+    parser.output()
+
+
+def _diff(arguments: Namespace) -> int:
+    with opened() as client:
+        difference = client.diff(find_run(client, arguments.a).id, find_run(client, arguments.b).id)
+        if arguments.output != "table":
+            emit(difference.to_data(), arguments.output)
+        else:
+            print(clean_lines(difference.text()))
+    return 0
+
+
+def _delete_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "run", metavar="RUN", nargs="+", help="ids of runs, their first or last characters, or `latest`"
+    )
+    parser.add_argument("--force", action="store_true", help="delete runs that are at work, too")
+
+
+def _delete(arguments: Namespace) -> int:
+    with opened() as client:
+        runs = [find_run(client, text) for text in arguments.run]
+        for run in runs:
+            if run.state == RunState.RUNNING and not arguments.force:
+                raise ConflictError(
+                    f"run {run.id[-8:]} is at work; nothing was deleted", "wait for its end, or give --force"
+                )
+        for identity in dict.fromkeys(run.id for run in runs):
+            client.delete_run(identity)
+            say(f"deleted run {identity}")
+    return 0
+
+
+COMMANDS = {
+    "list": Command("list runs, newest first", _list_arguments, _list),
+    "show": Command("show a run: its steps, why each ran, its outputs and errors", _show_arguments, _show),
+    "logs": Command("print what the steps of a run printed", _logs_arguments, _logs),
+    "diff": Command(
+        "compare two runs: code, parameters, environment, artifacts, timings",
+        _diff_arguments,
+        _diff,
+        "    core runs diff 1f3a99c2 latest",
+    ),
+    "delete": Command("forget runs; their artifacts stay until nothing needs them", _delete_arguments, _delete),
+}
