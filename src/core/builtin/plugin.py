@@ -1,0 +1,47 @@
+"""What core brings itself, offered through the same hooks as a stranger's plugin."""
+
+from __future__ import annotations
+
+import sys
+
+from core.plugins.flavor import Flavor, hookimpl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from core.ports.materializer import Materializer
+    from core.ports.observer import Observer
+
+
+@hookimpl
+def core_flavors() -> list[Flavor]:
+    """The flavors that need nothing but the machine."""
+    return [
+        Flavor(
+            "orchestrator",
+            "local",
+            "core.builtin.orchestrators.local:LocalOrchestrator",
+            "Runs steps in the driver's own process.",
+        ),
+        Flavor(
+            "artifact_store",
+            "local",
+            "core.builtin.stores.local:LocalArtifactStore",
+            "Keeps artifacts in a folder of this machine.",
+        ),
+    ]
+
+
+@hookimpl
+def core_materializers() -> list[Materializer]:
+    """None: the table knows the built-in ones by the names of their classes and imports each when it is needed."""
+    return []
+
+
+@hookimpl
+def core_observers(run_id: str, display: str) -> list[Observer]:  # noqa: ARG001 - the hook's signature
+    """The display on standard error; none when nobody wants to see the run."""
+    if display == "none":
+        return []
+    from core.builtin.display import choose  # start-up time: a run that nobody watches needs none
+
+    return [choose(sys.stderr, display)]

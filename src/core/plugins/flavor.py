@@ -1,0 +1,60 @@
+"""What plugins are written with: the `hookimpl` marker and the `Flavor` value; importing it imports no plugin machinery."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeVar, overload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class Flavor(NamedTuple):
+    """One implementation of a component type, offered by `core_flavors`."""
+
+    type: str
+    """Component type, such as `artifact_store`."""
+    name: str
+    """What people type after `--flavor`, such as `s3`; one of each type."""
+    target: str | type
+    """The component class, or better `"module:Class"`, which is imported when it is first used."""
+    doc: str = ""
+    """One line for listings."""
+
+
+@overload
+def hookimpl(function: F, /) -> F: ...
+@overload
+def hookimpl(
+    *, optionalhook: bool = False, tryfirst: bool = False, trylast: bool = False, specname: str | None = None
+) -> Callable[[F], F]: ...
+def hookimpl(
+    function: F | None = None,
+    /,
+    *,
+    optionalhook: bool = False,
+    tryfirst: bool = False,
+    trylast: bool = False,
+    specname: str | None = None,
+) -> F | Callable[[F], F]:
+    """Mark a function as the implementation of the hook of its name (or of `specname`), bare or with arguments.
+
+    `optionalhook`: a version of core without that hook is fine. It sets what `pluggy.HookimplMarker("core")` sets,
+    without importing pluggy, and has no wrappers: hooks offer or observe.
+    """
+
+    def mark(marked: F) -> F:
+        marked.core_impl = {  # type: ignore[attr-defined]
+            "wrapper": False,
+            "hookwrapper": False,
+            "optionalhook": optionalhook,
+            "tryfirst": tryfirst,
+            "trylast": trylast,
+            "specname": specname,
+        }
+        return marked
+
+    return mark if function is None else mark(function)

@@ -1,0 +1,162 @@
+"""Answers what is installed: the class of a flavor, the materializers, the observers of a run, the plugins themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from core.errors import CoreError, NotFoundError, PluginError
+from core.names import locate
+from core.plugins.flavor import Flavor
+from core.plugins.load import Plugins
+from core.ports.observer import Observer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from core.plugins.load import Offer
+    from core.ports.materializer import Materializers
+
+INTEGRATIONS = {
+    "aws": {"vm_aws", "s3", "aws", "ecr"},
+    "gcp": {"vm_gcp", "gcs", "gcp", "gar"},
+    "azure": {"vm_azure", "azure", "acr"},
+    "kubernetes": {"kubernetes"},
+}
+"""Integration to the names of the flavors that it brings: what to install when one is asked for and missing."""
+TABLE = "core.builtin.materializers.table:MaterializerTable"
+"""Chooses among materializers; named, not imported, because built-ins stand below plugins in the road."""
+
+
+class PluginInfo(NamedTuple):
+    """One plugin as `core doctor` lists it."""
+
+    name: str
+    distribution: str
+    """Name and version; the file for a one-file plugin."""
+    state: str
+    """`built in`, `loaded`, `blocked` or `broken`."""
+    hooks: tuple[str, ...] = ()
+    error: str = ""
+    """Why it was set aside."""
+
+
+class Registry:
+    """What plugins and built-ins offer. Asks them when needed and keeps the answers."""
+
+    def __init__(self, home: str = "", one_file: Sequence[str] = ()) -> None:
+        self._plugins = Plugins(home, one_file)
+        self._flavors: dict[tuple[str, str], list[Offer]] | None = None
+        self._offered: dict[str, Offer] | None = None
+        self._table: Materializers | None = None
+
+    def flavor(self, type: str, name: str) -> type[Any]:  # noqa: A002 - the word for it everywhere
+        """The class of the flavor `name` of component type `type`.
+
+        Raises `NotFoundError` (the hint has the install command or the closest name), and `PluginError` when two
+        distributions claim it or its class cannot be imported.
+        """
+        offers = self._all_flavors().get((type, name), [])
+        if not offers:
+            raise self._missing(type, name)
+        if len(offers) > 1:
+            raise PluginError(
+                f"flavor {name!r} of {type} is claimed by {' and by '.join(offer.distribution for offer in offers)}",
+                "uninstall one of them, or name its plugin in CORE_PLUGINS_BLOCK",
+            )
+        return _class_of(offers[0])
+
+    def flavors(self, type: str = "") -> list[Flavor]:  # noqa: A002 - the word for it everywhere
+        """Flavors of component type `type` (of all types), by type and name; imports none of their classes."""
+        every = [offers[0].item for offers in self._all_flavors().values()]
+        return sorted((f for f in every if type in {"", f.type}), key=lambda f: (f.type, f.name))
+
+    def materializers(self) -> Materializers:
+        """The table that chooses materializers: the built-in ones and those of plugins, which go first."""
+        if self._table is None:
+            self._table = locate(TABLE)(extra=self._extra())
+        return self._table
+
+    def _extra(self) -> list[Any]:
+        """Materializers of plugins; asked once."""
+        if self._offered is None:
+            self._offered = {}
+            for offer in self._plugins.ask("core_materializers"):
+                self._add_materializer(self._offered, offer)
+        return [offer.item for offer in self._offered.values()]
+
+    def _add_materializer(self, names: dict[str, Offer], offer: Offer) -> None:
+        name = getattr(offer.item, "name", None)
+        if not isinstance(name, str) or not hasattr(offer.item, "load"):
+            self._plugins.set_aside(offer.plugin, f"core_materializers gave {offer.item!r}, which is no materializer")
+        elif name in names:
+            other = names[name].distribution
+            self._plugins.set_aside(offer.plugin, f"materializer {name!r} is already the name of one of {other}")
+        else:
+            names[name] = offer
+
+    def observers(self, run_id: str, display: str = "auto") -> list[Observer]:
+        """New observers for one run; `display` is the setting of that name."""
+        observers = []
+        for offer in self._plugins.ask("core_observers", run_id=run_id, display=display):
+            if isinstance(offer.item, Observer):
+                observers.append(offer.item)
+            else:
+                self._plugins.set_aside(offer.plugin, f"core_observers gave {offer.item!r}, which is no Observer")
+        return observers
+
+    def plugins(self) -> list[PluginInfo]:
+        """Every plugin, for `core doctor`: asks each of them, so that a broken one shows itself."""
+        self._all_flavors()
+        self._extra()
+        loaded = self._plugins.loaded()
+        infos = [PluginInfo("core", "core", "built in", ("core_flavors", "core_materializers", "core_observers"))]
+        infos += [PluginInfo(name, where, "loaded", tuple(hooks)) for name, (where, hooks) in loaded.items()]
+        infos += [PluginInfo(item.name, item.distribution, "blocked") for item in self._plugins.blocked]
+        infos += [PluginInfo(b.name, b.distribution, "broken", (), b.error) for b in self._plugins.broken]
+        return infos
+
+    def _all_flavors(self) -> dict[tuple[str, str], list[Offer]]:
+        if self._flavors is None:
+            self._flavors = {}
+            for offer in self._plugins.ask("core_flavors"):
+                if not isinstance(offer.item, Flavor):
+                    self._plugins.set_aside(offer.plugin, f"core_flavors gave {offer.item!r}, which is no Flavor")
+                    continue
+                self._flavors.setdefault((offer.item.type, offer.item.name), []).append(offer)
+        return self._flavors
+
+    def _missing(self, type: str, name: str) -> NotFoundError:  # noqa: A002 - the word for it everywhere
+        message = f"there is no flavor {name!r} of {type}"
+        for integration, names in INTEGRATIONS.items():
+            if name in names:
+                return NotFoundError(message, f"install it: `core integration install {integration}`")
+        known = [flavor.name for flavor in self.flavors(type)]
+        from difflib import get_close_matches  # start-up time: only an error needs it
+
+        close = get_close_matches(name, known, 3, 0.5)
+        hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+        hint += f"installed: {', '.join(known)}" if known else f"no flavor of {type} is installed"
+        if self._plugins.broken:
+            hint += f"; set aside: {', '.join(item.name for item in self._plugins.broken)}, see `core doctor`"
+        return NotFoundError(message, hint)
+
+
+def _class_of(offer: Offer) -> type[Any]:
+    flavor: Flavor = offer.item
+    target = flavor.target
+    what = f"flavor {flavor.name!r} of {flavor.type}, from {offer.distribution},"
+    if isinstance(target, str):
+        try:
+            target = locate(target)
+        except CoreError:
+            raise
+        except Exception as error:  # border of a plugin
+            raise PluginError(
+                f"{what} cannot be loaded from {target!r}: {type(error).__name__}: {error}",
+                "reinstall or mend the plugin; `core doctor` lists all of them",
+            ) from error
+    if getattr(target, "type", None) != flavor.type:
+        raise PluginError(f"{what} is {target!r}; expected a component class of type {flavor.type!r}", "mend the plugin")
+    return target  # type: ignore[return-value]
