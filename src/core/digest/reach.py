@@ -1,0 +1,189 @@
+"""What a piece of code may reach: which files are the project's own, and what stands behind wrappers and containers."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+
+from core.digest.canonical import pack
+from core.errors import ParameterError
+from core.names import main_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+_CORE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_STDLIB = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_BY_TEXT = frozenset({"datetime", "decimal", "fractions", "uuid", "pathlib", "pathlib._local", "zoneinfo"})
+_DEPTH = 50
+
+
+class Project:
+    """Tells the project's own files and modules from everyone else's."""
+
+    def __init__(self, root: str, module: str) -> None:
+        self.root = root.rstrip(os.sep) + os.sep
+        self.module = module
+        if (self.root[:-1] + os.sep).endswith(_INSTALLED):  # an installed pipeline: its own package, not its neighbours
+            self.root += module.partition(".")[0]
+        self._owns: dict[str, bool] = {}
+        self._files: dict[str, str] = {}
+
+    def owns_file(self, path: str) -> bool:
+        """Whether the source file `path` is the project's own."""
+        if path not in self._owns:
+            rest = os.sep + path[len(self.root) :]
+            foreign = path.startswith((_CORE, _STDLIB)) or any(part in rest for part in _INSTALLED)
+            self._owns[path] = path.startswith(self.root) and not foreign
+        return self._owns[path]
+
+    def owns_module(self, module: str) -> bool:
+        """Whether a module is the project's own; what has no file is when it is where the function itself lives."""
+        path = self.file_of(module)
+        return self.owns_file(path) if path else module in {self.module, "__main__"}
+
+    def file_of(self, module: str) -> str:
+        """Absolute path of a loaded module's source; empty when it has none."""
+        if module not in self._files:
+            loaded = sys.modules.get(module)
+            if loaded is None and module == self.module == main_module():
+                loaded = sys.modules["__main__"]
+            self._files[module] = os.path.abspath(getattr(loaded, "__file__", None) or "") if _has_file(loaded) else ""
+        return self._files[module]
+
+    def path_of(self, function: FunctionType) -> str:
+        """Path of the file that a function stands in, or the made-up name of what never was a file."""
+        path = function.__code__.co_filename
+        if path.startswith("<") or os.path.isabs(path):
+            return path
+        file = self.file_of(function.__globals__.get("__name__", ""))
+        return file if os.path.basename(file) == os.path.basename(path) else os.path.abspath(path)
+
+    def owns_function(self, function: FunctionType) -> bool:
+        """Whether a function is the project's own, by its code: wrappers carry the name of what they wrap."""
+        path = self.path_of(function)
+        if self.owns_file(path):
+            return True
+        return not os.path.exists(path) and self.owns_module(function.__globals__.get("__name__", ""))
+
+
+def _has_file(module: ModuleType | None) -> bool:
+    return bool(getattr(module, "__file__", None))
+
+
+def functions_of(cls: type) -> list[FunctionType]:
+    """Every function in the body of `cls`, out of its `staticmethod`, `property` and other wrappings."""
+    found = []
+    for value in list(vars(cls).values()):
+        for part in (value, getattr(value, "fget", None), getattr(value, "fset", None), getattr(value, "fdel", None)):
+            inner = getattr(part, "__func__", None) or getattr(part, "func", None) or part
+            if isinstance(inner, FunctionType):
+                found.append(inner)
+    return found
+
+
+def describe(value: Any, reach: Callable[[Any], str]) -> Any:
+    """Plain data that tells `value` apart from others, the same in every process.
+
+    Plain data, enums, paths, patterns, dates, numbers, dataclasses, named tuples, pydantic models and containers of
+    them count by value. Functions, classes and modules count by name, and are handed to `reach`, which gives that name.
+    Everything else (arrays, frames, models, locks, loggers) has no stable value: it counts by the name of its type.
+    """
+    if isinstance(value, FunctionType | type):  # by far the most common
+        return ["name", reach(value)]
+    return _describe(value, reach, {}, 0)
+
+
+def _describe(value: Any, reach: Callable[[Any], str], seen: dict[int, Any], depth: int) -> Any:
+    kind = type(value)
+    if kind in _EXACT:
+        try:
+            return ["plain", kind.__name__, pack(value)]
+        except ParameterError:
+            pass  # something inside is not plain: look at each part
+    if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType):
+        return ["name", reach(value)]
+    parts = _parts(value, kind)
+    if parts is None:
+        return _leaf(value, kind, reach)
+    if id(value) in seen or depth > _DEPTH:
+        return ["again"]
+    seen[id(value)] = value  # held, so that its id stays its own
+    name = kind.__name__ if kind.__module__ == "builtins" else reach(kind)
+    described = [[key, _describe(part, reach, seen, depth + 1)] for key, part in parts]
+    return [name, sorted(described, key=pack) if isinstance(value, set | frozenset) else described]
+
+
+def _parts(value: Any, kind: type) -> list[tuple[Any, Any]] | None:
+    """What `value` is made of; None when it is not made of values."""
+    if isinstance(value, dict):
+        items = [(_key(key), item) for key, item in value.items()]
+        return [*items, *((("key",), key) for key in value if not isinstance(key, str))]
+    if isinstance(value, tuple | list | set | frozenset):
+        return [("", item) for item in value]
+    if isinstance(value, MethodType):
+        return [("function", value.__func__), ("self", value.__self__)]
+    if isinstance(value, functools.partial):
+        return [("function", value.func), ("args", value.args), ("keywords", value.keywords)]
+    if isinstance(value, staticmethod | classmethod):
+        return [("function", value.__func__)]
+    if isinstance(value, property):
+        return [("get", value.fget), ("set", value.fset), ("delete", value.fdel)]
+    if "__wrapped__" in (fields := _fields(value)):  # what a decorator made of a function; a step is one
+        return [("wrapped", fields["__wrapped__"])]
+    if hasattr(kind, "__dataclass_fields__"):
+        return [(name, getattr(value, name, None)) for name in kind.__dataclass_fields__]
+    if hasattr(kind, "__pydantic_fields__") or hasattr(kind, "model_fields"):
+        return list(_fields(value).items())
+    if kind.__module__ in {"types", "typing"}:  # list[Row], Row | None and the like
+        return [("origin", getattr(value, "__origin__", None)), ("args", getattr(value, "__args__", None))]
+    return None
+
+
+def _fields(value: Any) -> Any:
+    try:
+        return object.__getattribute__(value, "__dict__")  # not getattr: a proxy's own may do anything
+    except AttributeError:
+        return ()
+
+
+def _leaf(value: Any, kind: type, reach: Callable[[Any], str]) -> Any:
+    name = reach(kind)
+    if hasattr(kind, "__members__") and hasattr(value, "_name_"):
+        return ["enum", name, str(value._name_)]
+    if kind.__module__ == "re" and hasattr(value, "pattern"):
+        return ["pattern", value.pattern, int(value.flags)]
+    if _by_text(value):
+        return ["text", name, repr(value)]
+    return ["opaque", name]
+
+
+def _by_text(value: Any) -> bool:
+    kind = type(value)
+    return kind in {complex, range, slice, bytearray, type(...)} or kind.__module__ in _BY_TEXT
+
+
+def _key(key: Any) -> Any:
+    return key if isinstance(key, str) else [type(key).__name__, repr(key) if isinstance(key, int | float | bytes) else ""]
+
+
+_EXACT = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
+
+
+def imported_files(root: str, module: str, imports: tuple[tuple[int, str, tuple[str, ...]], ...]) -> Iterator[tuple[str, str]]:
+    """Name and path of modules that `imports` inside `module` may bring in, as far as they could lie under `root`."""
+    package = module.split(".")
+    for level, name, names in imports:
+        base = package[: max(0, len(package) - level)] if level else []
+        target = [*base, *name.split(".")] if name else base
+        for parts in (target, *([*target, part] for part in names)):
+            stem = os.path.join(root, *parts)
+            for path in (stem + ".py", os.path.join(stem, "__init__.py")):
+                if parts and os.path.isfile(path):
+                    yield ".".join(parts), path
+                    break
