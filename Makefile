@@ -1,0 +1,73 @@
+# Everything one does with a checkout. It all lives in .venv; re-running is fast because of the stamp files there.
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; print("yes" if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(p))))
+BIN := .venv/bin
+# uv does not read pip's settings: an index of your own that pip knows is handed on. INSTALL='$(BIN)/python -m pip install' works too.
+INDEX = $$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^=]*\.index-url='\(.*\)'$$/\1/p" | head -1)
+INSTALL ?= UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(INDEX)}" $(BIN)/uv pip install --quiet --python $(BIN)/python
+ARGS ?=
+
+.PHONY: quickstart test check bench docs dist clean lock format help
+
+help:
+	@echo "make quickstart   set up, then run the example training pipeline"
+	@echo "make test         set up, then run the whole suite (ARGS='-k name' to choose)"
+	@echo "make check        ruff, mypy, import-linter"
+	@echo "make format       let ruff lay out the code"
+	@echo "make bench        measure every budget: a table, and benchmarks/results.json"
+	@echo "make docs         write again what is generated in docs/"
+	@echo "make dist         build sdist and wheel into dist/"
+	@echo "make lock         pin what is installed to the newest releases"
+	@echo "make clean        remove what the other targets made, .venv included"
+
+quickstart: .venv/example.stamp
+	@test -e .core/.gitignore || $(BIN)/core init
+	$(BIN)/python examples/training/run.py --training-pipeline
+	@cat examples/training/next.txt
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/dev.stamp
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: .venv/dev.stamp
+	$(BIN)/python docs/generate.py
+
+dist: .venv/dev.stamp
+	$(BIN)/uv build --quiet --out-dir dist
+	@ls dist
+
+lock: .venv/bin/uv
+	$(BIN)/uv lock --upgrade --quiet
+	mkdir -p requirements
+	$(BIN)/uv export --quiet --no-header --no-annotate --no-emit-workspace --no-default-groups --group example -o requirements/example.txt
+	$(BIN)/uv export --quiet --no-header --no-annotate --no-emit-workspace --all-groups --all-extras -o requirements/dev.txt
+
+clean:
+	rm -rf .venv .core dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage uv.lock
+
+.venv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "core needs Python 3.11 or newer: install one, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+
+.venv/example.stamp: requirements/example.txt pyproject.toml | .venv/bin/uv
+	$(INSTALL) --require-hashes -r requirements/example.txt
+	$(INSTALL) --no-deps -e .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt pyproject.toml | .venv/bin/uv
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL) --no-deps -e .
+	@touch $@ .venv/example.stamp
