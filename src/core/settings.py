@@ -28,14 +28,10 @@ class Settings(NamedTuple):
     """Stack to use instead of the active one; empty for the active one."""
     display: str = "auto"
     """How a run shows itself: `auto`, `rich`, `plain` or `none`."""
-    workers: int = 0
-    """Steps at work at a time; 0 leaves it to the orchestrator."""
     durability: str = "process"
     """What a recorded fact survives: the death of any `process`, or a loss of `power` too."""
     inline_limit: int = 16384
     """Bytes up to which an artifact lies in the tracking store instead of the artifact store."""
-    log_limit: int = 1 << 30
-    """Bytes of one step's log that are kept; 0 for all."""
     cache: bool = True
     """Whether earlier results may be reused at all."""
     plugins: tuple[str, ...] = ()

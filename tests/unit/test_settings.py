@@ -49,15 +49,15 @@ def test_the_stronger_source_wins(project: Path, monkeypatch: pytest.MonkeyPatch
     user = config_file()
     os.makedirs(os.path.dirname(user))
     with open(user, "w", encoding="utf-8") as file:
-        file.write('workers = 1\nstack = "user"\nproject = "user"\n')
-    pyproject(project, '[tool.core]\nworkers = 2\nstack = "pyproject"\n')
-    monkeypatch.setenv("CORE_WORKERS", "3")
+        file.write('inline_limit = 1\nstack = "user"\nproject = "user"\n')
+    pyproject(project, '[tool.core]\ninline_limit = 2\nstack = "pyproject"\n')
+    monkeypatch.setenv("CORE_INLINE_LIMIT", "3")
     found = {name: (value, where) for name, value, where in origins({"display": "plain"})}
-    assert found["workers"] == (3, "CORE_WORKERS")
+    assert found["inline_limit"] == (3, "CORE_INLINE_LIMIT")
     assert found["stack"] == ("pyproject", "pyproject.toml:3")
     assert found["project"] == ("user", "config.toml:3")
     assert found["display"] == ("plain", "command line")
-    assert resolve({"workers": "4"}).workers == 4
+    assert resolve({"inline_limit": "4"}).inline_limit == 4
 
 
 def test_values_of_each_kind(project: Path) -> None:
@@ -76,9 +76,9 @@ def test_values_of_each_kind(project: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("[tool.core]\n\nworker = 3\n", ["'worker'", "pyproject.toml:3", "did you mean 'workers'"]),
-        ("[tool.core]\nworkers = true\n", ["'workers'", "pyproject.toml:2", "whole number"]),
-        ("[tool.core]\nworkers = -1\n", ["pyproject.toml:2"]),
+        ("[tool.core]\n\ninline_limt = 3\n", ["'inline_limt'", "pyproject.toml:3", "did you mean 'inline_limit'"]),
+        ("[tool.core]\ninline_limit = true\n", ["'inline_limit'", "pyproject.toml:2", "whole number"]),
+        ("[tool.core]\ninline_limit = -1\n", ["pyproject.toml:2"]),
         ("[tool.core]\ncache = 'maybe'\n", ["pyproject.toml:2", "true or false"]),
         ("[tool.core]\ndisplay = 'ritch'\n", ["pyproject.toml:2", "did you mean 'rich'"]),
         ("[tool.core]\nplugins = [1]\n", ["pyproject.toml:2", "list of texts"]),
@@ -95,14 +95,14 @@ def test_a_wrong_line_is_named(project: Path, text: str, parts: list[str]) -> No
 
 @pytest.mark.parametrize("text", ["x", "-1", "1.5", "3 apples", "²"])
 def test_a_wrong_number_in_the_environment(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CORE_WORKERS", text)
-    with pytest.raises(ConfigurationError, match="CORE_WORKERS"):
+    monkeypatch.setenv("CORE_INLINE_LIMIT", text)
+    with pytest.raises(ConfigurationError, match="CORE_INLINE_LIMIT"):
         resolve()
 
 
 def test_an_unknown_override_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="did you mean 'workers'"):
-        resolve({"worker": "1"})
+    with pytest.raises(ConfigurationError, match="did you mean 'inline_limit'"):
+        resolve({"inline_limt": "1"})
 
 
 def test_a_pyproject_that_is_not_utf_8(project: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from core.cli.command import Command
-from core.cli.lookup import find_artifact, find_run, opened
+from core.cli.lookup import find_artifact, opened
 from core.cli.output import clean_lines, emit, listing, say, size
 from core.errors import ConfigurationError, ConflictError, UsageError
 
@@ -32,7 +32,7 @@ def _list(arguments: Namespace) -> int:
     rows: list[dict[str, Any]] = []
     with opened() as client:
         if arguments.run:
-            runs = [find_run(client, arguments.run)]
+            runs = [client.run(arguments.run)]
         else:
             runs = [client.run(row.id) for row in client.runs(limit=arguments.runs)]
         for run in runs:

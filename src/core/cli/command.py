@@ -54,6 +54,11 @@ class Parser(ArgumentParser):
             self.error(f"{extra[0]!r} is not expected here{near}")
         return arguments
 
+    @property
+    def actions(self) -> list[Action]:
+        """Every argument and option, for what is made from parsers: completion, documentation."""
+        return self._actions
+
     def output(self, formats: Sequence[str] = FORMATS, default: str | None = None) -> None:
         """Add `-o`, the form in which the command's data goes to stdout."""
         self.add_argument(

@@ -1,10 +1,9 @@
-"""Finds what a person names: a run by a part of its id or `latest`, an artifact by RUN/STEP/OUTPUT."""
+"""Opens the client for a command, and finds the artifact that a person names as RUN/STEP/OUTPUT."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 
-from core.client import Client
 from core.errors import NotFoundError, UsageError
 from core.settings import closest
 
@@ -12,29 +11,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.view import ArtifactView, RunView
+    from core.client import Client
+    from core.view import ArtifactView
 
 
 @contextmanager
 def opened() -> Iterator[Client]:
-    """A client that is closed afterwards."""
+    """A client whose store stays open for the length of one command."""
+    from core.client import Client  # start-up time: help and completion need no store
+
     client = Client()
-    try:
+    with client.workspace:
         yield client
-    finally:
-        close = getattr(client, "close", None)
-        if close:
-            close()
-
-
-def find_run(client: Client, text: str) -> RunView:
-    """The run with this id, these first or last characters, or the newest for `latest`; raises `NotFoundError`."""
-    if text != "latest":
-        return client.run(text)
-    rows = client.runs(limit=1)
-    if not rows:
-        raise NotFoundError("there are no runs yet", "`core run FILE:PIPELINE` makes one")
-    return client.run(rows[0].id)
 
 
 def find_artifact(client: Client, text: str) -> ArtifactView:
@@ -45,7 +33,7 @@ def find_artifact(client: Client, text: str) -> ArtifactView:
     parts = text.split("/")
     if len(parts) not in {2, 3} or not all(parts):
         raise UsageError(f"{text!r} names no artifact", "write RUN/STEP/OUTPUT, such as latest/train/model")
-    run = find_run(client, parts[0])
+    run = client.run(parts[0])
     step = run.steps.get(parts[1])
     if step is None:
         raise NotFoundError(

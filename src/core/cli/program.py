@@ -8,13 +8,13 @@ from importlib import import_module
 
 from core.cli.command import Parser
 from core.cli.output import clean_lines, say
-from core.errors import CoreError, UsageError
+from core.errors import CompileError, CoreError, DefinitionError, RunFailed, UsageError, explain
 from core.settings import closest, resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from core.cli.command import Command
 
@@ -61,6 +61,13 @@ def commands(noun: str) -> dict[str, Command]:
     """Verb to command of `noun`; imports its module. The verb is empty where the noun needs none."""
     found: dict[str, Command] = import_module(f"core.cli.{noun.replace('-', '_')}").COMMANDS
     return found
+
+
+def every_command() -> Iterator[tuple[str, str, Command, Parser]]:
+    """Noun, verb, command and parser of every command, for what is made from them: completion, documentation."""
+    for noun in NOUNS:
+        for verb, command in commands(noun).items():
+            yield noun, verb, command, Parser(f"core {noun} {verb}".strip(), command)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -128,9 +135,11 @@ def _verbs(noun: str, verbs: dict[str, Command]) -> int:
 
 
 def _explain(error: CoreError) -> None:
-    say(clean_lines(f"error: {error}"))
+    """Message and hint; for what the user's own code did, the place in it too."""
     if os.environ.get("CORE_DEBUG"):
         _print_traceback(error)
+    theirs = isinstance(error, RunFailed | DefinitionError | CompileError)
+    say(clean_lines(explain(error) if theirs else f"core: {error}"))
 
 
 def _crash(error: Exception) -> int:
@@ -138,9 +147,7 @@ def _crash(error: Exception) -> int:
     if os.environ.get("CORE_DEBUG"):
         _print_traceback(error)
     summary = clean_lines(f"{type(error).__name__}: {error}")
-    say(
-        f"error: core did not expect this: {summary}\n  traceback: {_keep(error)}\n  hint: CORE_DEBUG=1 shows it at once"
-    )
+    say(f"core: unexpected {summary}\n  traceback: {_keep(error)}\n  hint: CORE_DEBUG=1 shows it at once")
     return 1
 
 

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from core.view import RunView
 
 
-def add_target(parser: Parser) -> None:
+def add_target(parser: Parser, nargs: str | None = None) -> None:
     """The arguments that say which pipeline is meant, and with which parameters."""
-    parser.add_argument(
-        "target", metavar="FILE:PIPELINE", help="a path or a dotted module; a file's only pipeline needs no name"
-    )
+    about = "a path or a dotted module; a file's only pipeline needs no name"
+    parser.add_argument("target", metavar="FILE:PIPELINE", nargs=nargs, help=about)
     parser.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="argument of the pipeline"
     )
@@ -36,14 +35,14 @@ def add_target(parser: Parser) -> None:
 
 
 def _arguments(parser: Parser) -> None:
-    add_target(parser)
+    add_target(parser, "?")  # `--no-cache FILE:PIPELINE` takes it up as a step: see `_target`
     parser.output()
     parser.add_argument("--dry-run", action="store_true", help="tell what each step would do, and why; run nothing")
     parser.add_argument(
         "--no-cache",
         nargs="*",
         metavar="STEP",
-        help="reuse nothing; with names, run these steps in any case (write them after FILE:PIPELINE)",
+        help="reuse nothing; with names, run just these steps in any case",
     )
     parser.add_argument("--fail-fast", action="store_true", help="let the first failure end the run")
     parser.add_argument("--tag", action="append", default=[], help="word to find the run by; may be given again")
@@ -57,10 +56,22 @@ def prepared(arguments: Namespace) -> tuple[Pipeline[Any, Any], dict[str, Any], 
     stack = arguments.stack or (config.stack if config else "")
     if stack:
         os.environ["CORE_STACK"] = stack
-    pipeline = find_pipeline(arguments.target)
+    pipeline = find_pipeline(_target(arguments))
     parameters = dict(config.parameters) if config else {}
     parameters.update(_pairs(arguments.parameter))
     return pipeline, parameters, _options(arguments, config)
+
+
+def _target(arguments: Namespace) -> str:
+    """FILE:PIPELINE, also where `--no-cache` before it took it for the name of a step."""
+    if arguments.target is None:
+        words = arguments.no_cache or []
+        target = next((word for word in words if ":" in word or word.endswith(".py")), None)
+        if target is None:
+            raise UsageError("core run: FILE:PIPELINE is missing", "`core run --help` shows how to call it")
+        words.remove(target)
+        arguments.target = target
+    return str(arguments.target)
 
 
 def _config(path: str | None) -> RunConfig | None:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from core.cli.command import Command
-from core.cli.lookup import find_run, opened
+from core.cli.lookup import opened
 from core.cli.output import clean, clean_lines, emit, lasted, listing, local, readable_log, say, size, table
 from core.errors import ConflictError, NotFoundError
 from core.model.states import RunState
@@ -41,7 +41,7 @@ def _list_arguments(parser: Parser) -> None:
 
 def _list(arguments: Namespace) -> int:
     with opened() as client:
-        before = find_run(client, arguments.before).id if arguments.before else None
+        before = client.run(arguments.before).id if arguments.before else None
         rows = client.runs(
             limit=arguments.limit or None,
             before=before,
@@ -83,7 +83,7 @@ def _show_arguments(parser: Parser) -> None:
 
 def _show(arguments: Namespace) -> int:
     with opened() as client:
-        run = find_run(client, arguments.run)
+        run = client.run(arguments.run)
         if arguments.output != "table":
             emit(run.to_data(), arguments.output)
             return 0
@@ -142,7 +142,7 @@ def _logs_arguments(parser: Parser) -> None:
 
 def _logs(arguments: Namespace) -> int:
     with opened() as client:
-        run = find_run(client, arguments.run)
+        run = client.run(arguments.run)
         if arguments.step and arguments.step not in run.steps:
             hint = f"its steps: {', '.join(run.steps)}"
             raise NotFoundError(
@@ -182,7 +182,7 @@ def _diff_arguments(parser: Parser) -> None:
 
 def _diff(arguments: Namespace) -> int:
     with opened() as client:
-        difference = client.diff(find_run(client, arguments.a).id, find_run(client, arguments.b).id)
+        difference = client.diff(client.run(arguments.a).id, client.run(arguments.b).id)
         if arguments.output != "table":
             emit(difference.to_data(), arguments.output)
         else:
@@ -199,7 +199,7 @@ def _delete_arguments(parser: Parser) -> None:
 
 def _delete(arguments: Namespace) -> int:
     with opened() as client:
-        runs = [find_run(client, text) for text in arguments.run]
+        runs = [client.run(text) for text in arguments.run]
         for run in runs:
             if run.state == RunState.RUNNING and not arguments.force:
                 raise ConflictError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.cli.command import Command, no_arguments
+from core.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,9 +11,7 @@ if TYPE_CHECKING:
 
 
 def _version(_arguments: Namespace) -> int:
-    from importlib.metadata import version  # start-up time: no other command needs it
-
-    print(version("core"))
+    print(VERSION)
     return 0
 
 

@@ -1,0 +1,185 @@
+"""`core doctor`: what is wrong with this installation, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+import core
+from core.cli.command import Command
+from core.cli.output import listing, say
+from core.errors import ConfigurationError, CoreError
+from core.settings import Settings, closest, foreign_folder, resolve
+from core.version import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from core.cli.command import Parser
+
+LOW_DISK = 1 << 30
+"""Bytes of free disk below which a run may not end well."""
+OTHER_VARIABLES = ("DEBUG", "FAILPOINTS", "PLUGINS_ALLOW", "PLUGINS_BLOCK")
+"""`CORE_` variables that are no settings."""
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+
+    check: str
+    state: str
+    """`ok`, `warning` or `problem`; a problem makes the exit code 6."""
+    detail: str
+    hint: str = ""
+    """What to do; empty when all is well."""
+
+
+def findings() -> Iterator[Finding]:
+    """Every check, one after another; a check that fails itself is a problem too."""
+    yield Finding("python", "ok", f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})")
+    yield Finding("core", "ok", f"{VERSION} ({os.path.dirname(core.__file__)})")
+    yield _shadow()
+    yield from _environment()
+    try:
+        settings = resolve()
+    except ConfigurationError as error:
+        yield Finding("settings", "problem", error.message, error.hint)
+        return
+    yield Finding("settings", "ok", "every setting is understood")
+    yield from _home(settings.home)
+    for check in (_sqlite, _database, _pending, _plugins):
+        try:
+            yield from check(settings)
+        except CoreError as error:
+            yield Finding(check.__name__.strip("_"), "problem", error.message, error.hint)
+        except Exception as error:  # noqa: BLE001 - the doctor tells of every trouble, and goes on
+            yield Finding(
+                check.__name__.strip("_"), "problem", f"{type(error).__name__}: {error}", "please report this"
+            )
+
+
+def _shadow() -> Finding:
+    """A person's own `core` folder or file hides the import when Python starts in its folder."""
+    for name in ("core", "core.py"):
+        path = os.path.abspath(name)
+        shadows = os.path.isfile(path) if name.endswith(".py") else os.path.isfile(os.path.join(path, "__init__.py"))
+        loose = os.path.isdir(path) and not name.endswith(".py")
+        if (shadows or loose) and not os.path.samefile(path, os.path.dirname(core.__file__)):
+            state, what = ("problem", "hides") if shadows else ("warning", "may hide")
+            return Finding("import", state, f"{path!r} {what} `import core` for programs of this folder", "rename it")
+    return Finding("import", "ok", "nothing in this folder hides `import core`")
+
+
+def _environment() -> Iterator[Finding]:
+    known = {*(name.upper() for name in Settings._fields), *OTHER_VARIABLES}
+    for variable in sorted(os.environ):
+        name = variable.removeprefix("CORE_")
+        near = closest(name, known) if name != variable and name not in known else ""
+        if near:  # other programs may use the prefix, too: only what looks like a slip is told
+            yield Finding("environment", "warning", f"{variable} is no setting{near}", "correct its name")
+
+
+def _home(home: str) -> Iterator[Finding]:
+    import shutil  # start-up time: only the doctor looks at the disk
+
+    other = foreign_folder()
+    if other:
+        hint = f"set CORE_HOME={other} if you trust its owner"
+        yield Finding("home", "warning", f"{other!r} belongs to another user and is passed over", hint)
+    existing = home
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
+        yield Finding(
+            "home", "problem", f"{home!r} cannot be written", "set CORE_HOME to a folder that you may write to"
+        )
+        return
+    yield Finding("home", "ok", home if existing == home else f"{home} (not there yet; the first run makes it)")
+    free = shutil.disk_usage(existing).free
+    detail = f"{free / (1 << 30):.1f} GiB free"
+    if free < LOW_DISK:
+        yield Finding("disk", "warning", detail, "free some disk space")
+    else:
+        yield Finding("disk", "ok", detail)
+
+
+def _sqlite(_settings: Settings) -> Iterator[Finding]:
+    import sqlite3  # start-up time: other commands get it with the tracking store
+
+    from core.builtin.sqlite.diagnosis import sqlite_defect  # start-up time: the same
+
+    defect = sqlite_defect()
+    if defect:
+        yield Finding("sqlite", "warning", defect, "nothing to do for core; a newer Python or SQLite removes it")
+    else:
+        yield Finding("sqlite", "ok", sqlite3.sqlite_version)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    """Opening checks header, version and schema; SQLite's own quick check reads every page."""
+    path = os.path.join(settings.home, "core.db")
+    if not os.path.exists(path):
+        yield Finding("database", "ok", "none yet; the first run makes it")
+        return
+    from core.builtin.sqlite.connection import Database  # start-up time: only the doctor opens it itself
+
+    database = Database(path)
+    try:
+        answer = str(database.read("PRAGMA quick_check(1)")[0][0])
+    finally:
+        database.close()
+    if answer != "ok":
+        yield Finding(
+            "database", "problem", f"{path!r} is damaged: {answer}", "restore it from a copy, or move it away"
+        )
+    else:
+        yield Finding("database", "ok", f"{path}, {os.path.getsize(path) / (1 << 20):.1f} MiB")
+
+
+def _pending(settings: Settings) -> Iterator[Finding]:
+    """Events that a run could not record, kept in files until the store is back."""
+    folder = os.path.join(settings.home, "pending")
+    names = [name for name in os.listdir(folder) if name.endswith(".json")] if os.path.isdir(folder) else []
+    if names:
+        yield Finding(
+            "pending", "warning", f"{len(names)} files of unrecorded events in {folder}", "the next run records them"
+        )
+    else:
+        yield Finding("pending", "ok", "every event is recorded")
+
+
+def _plugins(settings: Settings) -> Iterator[Finding]:
+    from core.plugins.registry import Registry  # start-up time: broken settings end before this
+
+    for plugin in Registry(home=settings.home, one_file=settings.plugins).plugins():
+        if plugin.error:
+            detail = f"{plugin.name} ({plugin.distribution}) is set aside: {plugin.error}"
+            hint = f"mend or remove it; CORE_PLUGINS_BLOCK={plugin.name} silences this"
+            yield Finding("plugin", "problem", detail, hint)
+        else:
+            yield Finding("plugin", "ok", f"{plugin.name} ({plugin.distribution}) is {plugin.state}")
+
+
+def _arguments(parser: Parser) -> None:
+    parser.output()
+
+
+def _doctor(arguments: Namespace) -> int:
+    rows = [finding._asdict() for finding in findings()]
+    listing(rows, arguments.output, {"check": str, "state": str, "detail": str, "hint": str})
+    problems = sum(row["state"] == "problem" for row in rows)
+    say(f"{problems} problems" if problems != 1 else "1 problem")
+    return ConfigurationError.exit_code if problems else 0
+
+
+COMMANDS = {
+    "": Command(
+        "tell what is wrong with this installation",
+        _arguments,
+        _doctor,
+        "Exits with 6 when there is a problem, with 0 otherwise; warnings don't count.",
+    ),
+}
