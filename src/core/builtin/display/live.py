@@ -1,0 +1,213 @@
+"""The display for terminals: a tree of the run that is drawn again at most ten times a second."""
+
+from __future__ import annotations
+
+import atexit
+import re
+import sys
+import time
+from collections import deque
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from core.builtin.display.tally import Tally
+from core.model.states import StepState
+from core.ports.observer import Observer
+from core.text import duration, safe, short
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TextIO
+
+    from rich.console import ConsoleOptions, RenderResult
+
+    from core.builtin.display.tally import Step
+    from core.model.event import Event
+    from core.model.plan import Plan
+
+REFRESH = 10
+"""Times a second at most that the tree is drawn."""
+LINES = 2000
+"""Lines that one drawing prints above the tree at most; the newest ones win."""
+PARTIAL = 10_000
+"""Characters of a line without an end that are held back."""
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_LOOKS = {
+    StepState.PENDING: ("·", ".", "dim"),
+    StepState.RUNNING: ("▶", ">", "bold cyan"),
+    StepState.COMPLETED: ("✓", "+", "green"),
+    StepState.REUSED: ("↺", "=", "blue"),
+    StepState.FAILED: ("✗", "x", "bold red"),
+    StepState.SKIPPED: ("○", "o", "yellow"),
+    StepState.CANCELLED: ("■", "#", "yellow"),
+}
+_OTHER = ("?", "?", "")
+_SHOWN_FIRST = {StepState.FAILED, StepState.RUNNING}
+
+
+class LiveDisplay(Observer):
+    """Draws on a terminal. What steps print appears above the tree."""
+
+    def __init__(self, stream: TextIO, console: Console | None = None) -> None:
+        self._console = console or Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._tally = Tally()
+        self._live: _Live | None = None
+        self._queue: deque[tuple[str, str]] = deque()
+        self._dropped = 0
+        self._partial: dict[tuple[str, str], str] = {}
+        self._terminals = {name for name in ("stdout", "stderr") if _is_terminal(getattr(sys, name))}
+
+    def planned(self, run: str, plan: Plan) -> None:
+        """Begin to draw."""
+        self._tally.plan(run, plan)
+        self._live = _Live(
+            _Picture(self._tally),
+            console=self._console,
+            refresh_per_second=REFRESH,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+        self._live.drain = self._drain
+        atexit.register(self.close)  # a program that exits without closing must not leave the cursor hidden
+        self._live.start(refresh=True)
+
+    def event(self, event: Event) -> None:
+        """Note the change; the next drawing shows it."""
+        step = self._tally.take(event)
+        if step is not None and step.state is not StepState.RUNNING and self._partial:
+            for stream in ("stdout", "stderr"):
+                self._show(event.step, [self._partial.pop((event.step, stream), "")])
+
+    def output(self, step: str, stream: str, text: str) -> bool:
+        """Show whole lines above the tree; a stream that goes to a file or a pipe is left alone."""
+        if self._live is None or stream not in self._terminals:
+            return False
+        *lines, rest = (self._partial.pop((step, stream), "") + text).split("\n")
+        if len(rest) > PARTIAL:
+            lines, rest = [*lines, rest], ""
+        if rest:
+            self._partial[step, stream] = rest
+        if lines:
+            self._show(step, lines)
+        return True
+
+    def close(self) -> None:
+        """Draw the end and give the terminal back as it was."""
+        live, self._live = self._live, None
+        if live is None:
+            return
+        atexit.unregister(self.close)
+        for (step, _), rest in self._partial.items():
+            self._show(step, [rest])
+        try:
+            live.stop()
+            for line in self._tally.ending(time.time()):
+                self._console.print(Text(line), soft_wrap=True)
+        except (OSError, ValueError):
+            pass  # the terminal is gone: the run matters more
+
+    def _show(self, step: str, lines: Sequence[str]) -> None:
+        """Put lines in the queue; the next drawing prints them, so that a step that prints much is not held up."""
+        if list(lines) == [""]:
+            return
+        self._queue.extend((step, line) for line in lines[-LINES:])
+        self._dropped += max(len(lines) - LINES, 0)
+        while len(self._queue) > LINES:
+            self._queue.popleft()
+            self._dropped += 1
+
+    def _drain(self) -> None:
+        """Print above the tree, each line with its step."""
+        text = Text()
+        if self._dropped:
+            text.append(f"({self._dropped} lines not shown here; `core runs logs {short(self._tally.run)}` has them)\n")
+            self._dropped = 0
+        while self._queue:
+            step, line = self._queue.popleft()
+            text.append(f"{safe(step)} ", style="dim").append(_plain(line) + "\n")
+        if text:
+            text.right_crop(1)
+            self._console.print(text, soft_wrap=True)
+
+
+class _Live(Live):
+    """Prints what waits before it draws."""
+
+    drain: Callable[[], None]
+
+    def refresh(self) -> None:
+        self.drain()
+        super().refresh()
+
+
+class _Picture:
+    """The tree as it stands when it is drawn."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        tally = self._tally
+        now = tally.ended or time.time()
+        plain = not options.encoding.startswith("utf")
+        head = Text(no_wrap=True, overflow="ellipsis")
+        head.append(tally.pipeline, style="bold").append(f"  run {short(tally.run)}  stack {tally.stack}", style="dim")
+        head.append(f"  {duration(now - tally.began)}" if tally.began else "", style="dim")
+        every = list(tally.steps.values())
+        room = max(options.height or console.size.height, 8) - 4
+        if len(every) <= room:
+            yield Group(head, _tree(every, now, plain=plain))
+            return
+        chosen = [step for step in every if step.state in _SHOWN_FIRST]
+        yield Group(head, _tree(chosen[-room:], now, plain=plain), _counts(tally, len(chosen) - room))
+
+
+def _tree(steps: Iterable[Step], now: float, *, plain: bool) -> Table:
+    """One line for each step: branch, icon, name, time, and why."""
+    table = Table.grid(padding=(0, 1))
+    for wide in ({"no_wrap": True}, {"no_wrap": True, "overflow": "ellipsis", "max_width": 40}):
+        table.add_column(**wide)  # type: ignore[arg-type]
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    shown = list(steps)
+    for number, step in enumerate(shown, 1):
+        icon, letter, style = _LOOKS.get(step.state, _OTHER)
+        branch = "'-" if plain else "└─"
+        if number < len(shown):
+            branch = "|-" if plain else "├─"
+        seconds = now - step.began if step.state is StepState.RUNNING else step.seconds
+        took = duration(seconds) if seconds is not None else ""
+        mark = Text(f"{branch} ", style="dim").append(letter if plain else icon, style=style)
+        note = step.note if step.note or step.state is not StepState.REUSED else "reused"
+        name_style = style if step.state in _SHOWN_FIRST else "dim" if step.state is StepState.PENDING else ""
+        note_style = "red" if step.state is StepState.FAILED else "dim"
+        table.add_row(mark, Text(step.name, name_style), Text(took, "dim"), Text(note, note_style))
+    return table
+
+
+def _counts(tally: Tally, hidden: int) -> Text:
+    """What a graph that does not fit comes to."""
+    waiting = tally.counts[StepState.PENDING]
+    text = Text(f"{tally.done} of {len(tally.steps)} done: {tally.summary()}", no_wrap=True, overflow="ellipsis")
+    text.append(f", {tally.counts[StepState.RUNNING]} running, {waiting} waiting" if waiting else "", style="dim")
+    return text.append(f"  ({hidden} more running or failed)" if hidden > 0 else "", style="dim")
+
+
+def _plain(line: str) -> str:
+    """The last form of a line, without escape sequences."""
+    if line.isprintable():
+        return line
+    last = line.rstrip("\r").rpartition("\r")[2]
+    return safe(_SEQUENCE.sub("", last).expandtabs())
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False  # closed

@@ -1,0 +1,37 @@
+"""Text for people: what may be shown of foreign text, how long things took, how runs are called."""
+
+from __future__ import annotations
+
+LINE = 200
+"""Characters of a message that are shown in one line; `core runs show` has the whole."""
+
+
+def short(run: str) -> str:
+    """How people call a run: the last 8 characters, for a UUIDv7 begins with the time."""
+    return run[-8:]
+
+
+def duration(seconds: float) -> str:
+    """`0.12 s`, `12 s`, `2 min 05 s` or `3 h 07 min`."""
+    seconds = max(seconds, 0.0)
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def safe(text: str) -> str:
+    """`text` in which nothing moves a cursor, changes a colour or turns the reading direction: such characters show as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def first_line(text: str) -> str:
+    """The first line of `text`, safe and cut to `LINE` characters."""
+    line = safe(text.strip().split("\n", 1)[0].strip())
+    return line if len(line) <= LINE else line[: LINE - 3] + "..."
