@@ -4,10 +4,8 @@
     python run.py --inference-pipeline
 """
 
-from __future__ import annotations
-
 import argparse
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from matplotlib.figure import Figure
 from pandas import DataFrame
@@ -21,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from core import Client, log_metadata, pipeline, step
 
-Model = Pipeline | RandomForestClassifier
+Model: TypeAlias = Pipeline | RandomForestClassifier
 TARGET = "target"
 
 
