@@ -46,6 +46,8 @@ class Result(NamedTuple):
     outputs: Outputs
     error: BaseException | None = None
     """What the step raised."""
+    attempt: int = 1
+    """Which try it was."""
 
 
 class Bench(NamedTuple):
@@ -67,7 +69,7 @@ def execute(bench: Bench, node: Node, spec: StepSpec, decision: Decision, done: 
     recorder.emit(EventKind.ATTEMPT_STARTED, node.id, number, key=decision.key, reason=decision.reason, inputs=taken)
     recorder.flush()
     failpoint("attempt.started")
-    context = StepContext(recorder.run, bench.pipeline, node.id, number, lambda values: _metadata(bench, node, number, values))
+    context = _context(bench, node, number)
     began = time.perf_counter()
     bench.capture.begin(node.id, number)
     token = enter(context)
@@ -81,9 +83,9 @@ def execute(bench: Bench, node: Node, spec: StepSpec, decision: Decision, done: 
         failpoint("attempt.returned")
         outputs = _save(bench, node, spec, signature, returned)
         failpoint("attempt.saved")
-        result = Result(StepState.COMPLETED, outputs)
+        result = Result(StepState.COMPLETED, outputs, None, number)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the border of a step: whatever it raises is recorded
-        result = Result(StepState.FAILED, {}, error.with_traceback(own_frames(error.__traceback__)))
+        result = Result(StepState.FAILED, {}, error.with_traceback(own_frames(error.__traceback__)), number)
     except BaseException as error:
         _end(bench, node, decision, number, Result(StepState.CANCELLED, {}, error), began)
         raise
@@ -117,9 +119,29 @@ def _end(bench: Bench, node: Node, decision: Decision, number: int, result: Resu
         emit(EventKind.ATTEMPT_FAILED, node.id, number, error=error_data(result.error), seconds=seconds)
 
 
-def _metadata(bench: Bench, node: Node, number: int, values: Mapping[str, Any]) -> None:
-    plain = {name: to_plain(value, None, f"metadata {name!r} of step {node.id!r}") for name, value in values.items()}
-    bench.recorder.emit(EventKind.METADATA, node.id, number, values=plain)
+def _context(bench: Bench, node: Node, number: int) -> StepContext:
+    def log(values: Mapping[str, Any]) -> None:
+        plain = {name: to_plain(value, None, f"metadata {name!r} of step {node.id!r}") for name, value in values.items()}
+        bench.recorder.emit(EventKind.METADATA, node.id, number, values=plain)
+
+    return StepContext(bench.recorder.run, bench.pipeline, node.id, number, log)
+
+
+def call_hook(bench: Bench, node: Node, spec: StepSpec, result: Result) -> None:
+    """Call the step's `on_success` or `on_failure`; a hook that fails is recorded and changes nothing."""
+    hook = spec.options.on_success if result.error is None else spec.options.on_failure
+    if hook is None:
+        return
+    context = _context(bench, node, result.attempt)
+    token = enter(context)
+    try:
+        hook(context) if result.error is None else hook(context, result.error)
+    except Exception as error:  # noqa: BLE001 - the border of the user's hook
+        error = error.with_traceback(own_frames(error.__traceback__))
+        bench.recorder.emit(EventKind.HOOK_FAILED, node.id, result.attempt, hook=hook.__name__, error=error_data(error))
+    finally:
+        leave(token)
+        context.close()
 
 
 def _arguments(

@@ -6,7 +6,7 @@ import time
 from typing import NamedTuple
 
 from core.capture import Capture
-from core.execute import Bench, Result, execute
+from core.execute import Bench, Result, call_hook, execute
 from core.model.event import EventKind
 from core.model.plan import Action
 from core.model.states import RunState, StepState
@@ -118,6 +118,7 @@ def schedule(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], bench:
         result = execute(bench, node, spec, decision, done, 1)
         if result.error is not None:
             result = _try_again(bench, node, spec, decision, done, result)
+        call_hook(bench, node, spec, result)
         if result.error is None:
             done[node.id] = result.outputs
             continue

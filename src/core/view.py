@@ -96,6 +96,8 @@ class AttemptView(NamedTuple):
     outputs: Mapping[str, ArtifactView]
     reason: str
     """Why it ran, was reused or was skipped."""
+    hooks: tuple[Mapping[str, Any], ...] = ()
+    """Hooks that failed: hook, error."""
 
 
 class StepView(NamedTuple):
@@ -345,6 +347,7 @@ def _attempt(run: str, folded: _Folded, source: Source, number: int, events: lis
         fingerprint=data.get("fingerprint", NOTHING),
         outputs=outputs,
         reason=data.get("reason", ""),
+        hooks=tuple(event.data for event in events if event.kind == EventKind.HOOK_FAILED),
     )
 
 
