@@ -8,8 +8,10 @@ from core.workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
+    from core.diff import RunDiff
     from core.ports.tracking_store import RunRow
     from core.view import ArtifactView, RunView
 
@@ -51,6 +53,24 @@ class Client:
         if len(found) > 1:
             raise UsageError(f"{run!r} fits {len(found)} runs: {', '.join(found[:5])}", "give more characters")
         return self.workspace.view(found[0])
+
+    def diff(self, a: str, b: str = LATEST) -> RunDiff:
+        """What differs between two runs: code, parameters, environment, artifacts, timings."""
+        from core.diff import diff  # start-up time: few programs compare
+
+        with self.workspace:
+            return diff(self.run(a), self.run(b), self._code)
+
+    def _code(self, digest: str) -> Mapping[str, Any]:
+        """The parts behind a code digest; empty when the document is gone."""
+        import json  # start-up time: few programs compare
+
+        try:
+            with self.workspace as workspace:
+                parts = json.loads(workspace.tracking.document(digest))
+        except (NotFoundError, ValueError):
+            return {}
+        return parts if isinstance(parts, dict) else {}
 
     def delete_run(self, run: str) -> None:
         """Forget a run: events, cache entries and logs; artifacts stay until they are collected."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from core.digest import digest_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from core.model.graph import Node
     from core.view import RunView, StepView
 
-    Code = Callable[[StepView], Mapping[str, Any]]
-    """Gives what a step's key knows of its code: function or constant to what identifies it."""
+    Code = Callable[[str], Mapping[str, Any]]
+    """Gives the parts behind a code digest, as `CodeFingerprint.parts`: name to digest and place; empty when it is unknown."""
 
 KINDS = ("graph", "code", "parameter", "environment", "state", "artifact", "time")
 """What a change may be of, in the order in which they are told: causes before effects."""
@@ -32,9 +35,9 @@ class Change(NamedTuple):
     name: str
     """Parameter, output, function, ...; empty where the step itself is meant."""
     a: Any
-    """Plain data of the first run; None where it has none."""
+    """What the first run has, as plain data (for code: the place, for an artifact: the digest); None where it has nothing."""
     b: Any
-    """Plain data of the second run; None where it has none."""
+    """The same of the second run."""
 
 
 class RunDiff(NamedTuple):
@@ -71,8 +74,8 @@ class RunDiff(NamedTuple):
         return f"<diff of runs {self.a[-8:]} and {self.b[-8:]}: {len(self.changes)} changes>"
 
 
-def diff(a: RunView, b: RunView, code: Code | None = None) -> RunDiff:
-    """Compare two runs; steps are matched by node id. `code` tells more of a step's code than that it changed."""
+def diff(a: RunView, b: RunView, code: Code) -> RunDiff:
+    """Compare two runs; steps are matched by node id. `code` tells which functions a changed step is made of."""
     changes = [*_of_runs(a, b)]
     for name in dict.fromkeys([*a.steps, *b.steps]):
         if name in a.steps and name in b.steps:
@@ -96,7 +99,7 @@ def _of_runs(a: RunView, b: RunView) -> Iterator[Change]:
     yield from _of_times("", _seconds(a), _seconds(b))
 
 
-def _of_steps(a: RunView, b: RunView, name: str, code: Code | None) -> Iterator[Change]:
+def _of_steps(a: RunView, b: RunView, name: str, code: Code) -> Iterator[Change]:
     one, other = a.steps[name], b.steps[name]
     yield from _of_nodes(a, b, name)
     yield from _of_code(one, other, code)
@@ -118,21 +121,37 @@ def _of_nodes(a: RunView, b: RunView, name: str) -> Iterator[Change]:
     if one.inputs != other.inputs or one.after != other.after:
         yield Change("graph", name, "inputs", _feeding(one), _feeding(other))
     yield from _of_mappings("parameter", name, one.parameters, other.parameters)
-    yield from _of_mappings("environment", name, one.options, other.options)
+    yield from _of_mappings("environment", name, _options(one), _options(other))
 
 
-def _feeding(node: Any) -> list[str]:
+def _options(node: Node) -> dict[str, Any]:
+    """Options of a node; of environment variables, which may hold secrets, only a digest."""
+    options = {key: value for key, value in node.options.items() if key != "environment"}
+    variables = node.options.get("environment") or {}
+    return options | {f"environment.{key}": digest_of(value) for key, value in variables.items()}
+
+
+def _feeding(node: Node) -> list[str]:
     return sorted(set(node.upstream()))
 
 
-def _of_code(one: StepView, other: StepView, code: Code | None) -> Iterator[Change]:
+def _of_code(one: StepView, other: StepView, code: Code) -> Iterator[Change]:
     if not (one.last and other.last):
         return
     before, after = one.last.fingerprint.get("code"), other.last.fingerprint.get("code")
     if before == after or before is None or after is None:  # a step that did not run has no fingerprint
         return
-    parts = list(_of_mappings("code", one.name, code(one), code(other))) if code else []
-    yield from parts or [Change("code", one.name, "", before, after)]
+    was, now = code(before), code(after)
+    parts = [name for name in dict.fromkeys([*now, *was]) if was.get(name, [""])[0] != now.get(name, [""])[0]]
+    for name in parts if was and now else ():
+        yield Change("code", one.name, name, _place(was.get(name)), _place(now.get(name)))
+    if not (was and now and parts):
+        yield Change("code", one.name, "", before, after)
+
+
+def _place(part: Sequence[str] | None) -> str | None:
+    """Where a function stands: `load.py:12`; None where the run has none of that name."""
+    return part[1] if part else None
 
 
 def _of_mappings(what: str, step: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Change]:
@@ -159,9 +178,17 @@ def _line(change: Change) -> str:
     if change.what == "graph" and not change.name:
         return f"{where}: only in {'the first' if change.a else 'the second'} run"
     if change.what == "code":
-        return f"{where} changed"
+        return _code_line(change)
     unit = " s" if change.what == "time" else ""
     return f"{where or 'run'}: {_short(change.a)}{unit} -> {_short(change.b)}{unit}"
+
+
+def _code_line(change: Change) -> str:
+    if not change.name:
+        return f"{change.step} changed"
+    name = change.name.partition(":")[2] or change.name
+    verb = "added" if change.a is None else "removed" if change.b is None else "changed"
+    return f"{change.step}: {name} {verb} ({change.b or change.a})"
 
 
 def _short(value: Any) -> str:

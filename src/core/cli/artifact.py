@@ -11,6 +11,7 @@ from core.cli.command import Command
 from core.cli.lookup import find_artifact, opened
 from core.cli.output import clean_lines, emit, listing, say, size
 from core.errors import ConfigurationError, ConflictError, UsageError
+from core.text import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,13 +45,9 @@ def _list(arguments: Namespace) -> int:
                     ]
     if arguments.type:
         rows = [row for row in rows if arguments.type.lower() in row["type"].lower()]
-    columns = {"run": _short, "step": str, "name": str, "type": _class, "size": size, "digest": _digest}
+    columns = {"run": short, "step": str, "name": str, "type": _class, "size": size, "digest": _digest}
     listing(rows, arguments.output, columns)
     return 0
-
-
-def _short(run: str) -> str:
-    return run[-8:]
 
 
 def _class(name: str) -> str:

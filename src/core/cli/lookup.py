@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from core.errors import NotFoundError, UsageError
 from core.settings import closest
+from core.text import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def find_artifact(client: Client, text: str) -> ArtifactView:
     step = run.steps.get(parts[1])
     if step is None:
         raise NotFoundError(
-            f"run {run.id[-8:]} has no step {parts[1]!r}{closest(parts[1], run.steps)}",
+            f"run {short(run.id)} has no step {parts[1]!r}{closest(parts[1], run.steps)}",
             f"its steps: {', '.join(run.steps)}",
         )
     names = ", ".join(step.outputs) or "none"
@@ -49,6 +50,6 @@ def find_artifact(client: Client, text: str) -> ArtifactView:
         raise UsageError(f"step {parts[1]!r} has {len(step.outputs)} outputs", f"name one: {names}")
     near = closest(parts[2], step.outputs) if len(parts) == 3 else ""
     raise NotFoundError(
-        f"step {parts[1]!r} of run {run.id[-8:]} ({step.state}) has no output {'/'.join(parts[2:])!r}{near}",
+        f"step {parts[1]!r} of run {short(run.id)} ({step.state}) has no output {'/'.join(parts[2:])!r}{near}",
         f"its outputs: {names}",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from time import localtime, strftime, time
 
+from core.text import duration, safe
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -13,21 +15,6 @@ if TYPE_CHECKING:
     Columns = Mapping[str, Callable[[Any], str]]
     """Key of a row to the function that writes its value for people; the key is the heading."""
 
-_HIDDEN = {
-    *range(0x20),
-    *range(0x7F, 0xA0),
-    0x061C,
-    0x200E,
-    0x200F,
-    *range(0x2028, 0x202F),
-    *range(0x2066, 0x206A),
-    0xFEFF,
-}
-_INERT = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _HIDDEN} | {
-    10: "\\n",
-    9: "\\t",
-    13: "\\r",
-}
 _STYLES = {
     "completed": "green",
     "ok": "green",
@@ -40,14 +27,9 @@ _STYLES = {
 }
 
 
-def clean(value: object) -> str:
-    """`value` as one line of text in which control and direction characters are written out and so do nothing."""
-    return str(value).translate(_INERT)
-
-
 def clean_lines(text: str) -> str:
-    """`text` made inert like `clean`, its line ends and tabs kept."""
-    return "\n".join("\t".join(map(clean, line.split("\t"))) for line in text.split("\n"))
+    """`text` made inert, its line ends and tabs kept."""
+    return "\n".join("\t".join(map(safe, line.split("\t"))) for line in text.split("\n"))
 
 
 def say(text: str) -> None:
@@ -72,14 +54,8 @@ def local(seconds: float | None) -> str:
 
 
 def lasted(start: float | None, end: float | None) -> str:
-    """Time between two points for people: `0.41s`, `3m 20s`, `2h 05m`; until now where `end` is None."""
-    if start is None:
-        return ""
-    seconds = max(0.0, (time() if end is None else end) - start)
-    if seconds < 100:
-        return f"{seconds:.2f}s" if seconds < 10 else f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m {rest:02d}s" if minutes < 100 else f"{minutes // 60}h {minutes % 60:02d}m"
+    """Time between two points for people, until now where `end` is None; empty without a start."""
+    return "" if start is None else duration((time() if end is None else end) - start)
 
 
 def size(count: int) -> str:
@@ -116,7 +92,7 @@ def listing(
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print aligned columns: with `rich` in a terminal, as plain text elsewhere."""
-    cells = [[clean(cell) for cell in row] for row in rows]
+    cells = [[safe(cell) for cell in row] for row in rows]
     titles = [heading.replace("_", " ").upper() for heading in headings]
     if sys.stdout.isatty():
         _rich_table(titles, cells)

@@ -7,10 +7,11 @@ import sys
 
 from core.cli.command import Command
 from core.cli.lookup import opened
-from core.cli.output import clean, clean_lines, emit, lasted, listing, local, readable_log, say, size, table
+from core.cli.output import clean_lines, emit, lasted, listing, local, readable_log, say, size, table
 from core.errors import ConflictError, NotFoundError
 from core.model.states import RunState
 from core.settings import closest
+from core.text import safe, short
 from core.view import iso
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ def _list(arguments: Namespace) -> int:
 
 def _cells(row: RunRow) -> list[str]:
     took = "" if row.state == RunState.LOST else lasted(row.started_at, row.ended_at)
-    return [row.id[-8:], row.pipeline, str(row.state), local(row.started_at), took, row.stack]
+    return [short(row.id), row.pipeline, str(row.state), local(row.started_at), took, row.stack]
 
 
 def _row(row: RunRow) -> dict[str, Any]:
@@ -104,15 +105,15 @@ def _describe(run: RunView) -> None:
     }
     for name, value in facts.items():
         if value:
-            print(f"{name:<11} {clean(value)}")
+            print(f"{name:<11} {safe(str(value))}")
     print()
     table(("step", "state", "time", "attempts", "outputs", "reason"), [_step(step) for step in run.steps.values()])
     for step in run.steps.values():
         if step.metadata:
-            print(f"\n{clean(step.name)} logged: {clean(_pairs(step.metadata))}")
+            print(f"\n{safe(step.name)} logged: {safe(_pairs(step.metadata))}")
     for step in run.steps.values():
         if step.error:
-            print(f"\n{clean(step.name)} failed: {clean_lines(_error(step.error))}")
+            print(f"\n{safe(step.name)} failed: {clean_lines(_error(step.error))}")
 
 
 def _step(step: StepView) -> list[str]:
@@ -146,7 +147,7 @@ def _logs(arguments: Namespace) -> int:
         if arguments.step and arguments.step not in run.steps:
             hint = f"its steps: {', '.join(run.steps)}"
             raise NotFoundError(
-                f"run {run.id[-8:]} has no step {arguments.step!r}{closest(arguments.step, run.steps)}", hint
+                f"run {short(run.id)} has no step {arguments.step!r}{closest(arguments.step, run.steps)}", hint
             )
         for step in run.steps.values():
             if arguments.step in (None, step.name):
@@ -158,7 +159,7 @@ def _print_log(run: RunView, step: StepView, arguments: Namespace) -> None:
     if arguments.attempt is not None and not 1 <= arguments.attempt <= len(step.attempts):
         if arguments.step:
             raise NotFoundError(
-                f"step {step.name!r} of run {run.id[-8:]} has no attempt {arguments.attempt}",
+                f"step {step.name!r} of run {short(run.id)} has no attempt {arguments.attempt}",
                 f"it has {len(step.attempts)}",
             )
         return
@@ -166,7 +167,7 @@ def _print_log(run: RunView, step: StepView, arguments: Namespace) -> None:
     if arguments.tail is not None:
         text = "".join(text.splitlines(keepends=True)[-arguments.tail :] if arguments.tail > 0 else [])
     if arguments.step is None and text:
-        say(f"== {clean(step.name)}")
+        say(f"== {safe(step.name)}")
     if sys.stdout.isatty():
         text = readable_log(text, colour=not os.environ.get("NO_COLOR"))
     sys.stdout.write(text)
@@ -203,7 +204,7 @@ def _delete(arguments: Namespace) -> int:
         for run in runs:
             if run.state == RunState.RUNNING and not arguments.force:
                 raise ConflictError(
-                    f"run {run.id[-8:]} is at work; nothing was deleted", "wait for its end, or give --force"
+                    f"run {short(run.id)} is at work; nothing was deleted", "wait for its end, or give --force"
                 )
         for identity in dict.fromkeys(run.id for run in runs):
             client.delete_run(identity)

@@ -11,20 +11,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cli.output import clean, clean_lines, emit, lasted, listing, readable_log, size, table
+from core.cli.output import clean_lines, emit, lasted, listing, readable_log, size, table
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @given(st.text())
 def test_clean_leaves_nothing_that_acts(text: str) -> None:
-    assert not CONTROL.search(clean(text))
     assert not CONTROL.search(clean_lines(text).replace("\n", "").replace("\t", ""))
-
-
-def test_clean_keeps_what_people_write() -> None:
-    assert clean("naïve 名前 ☃ [0]") == "naïve 名前 ☃ [0]"
-    assert clean("a\nb\x1b]0;title\x07\u202e") == "a\\nb\\x1b]0;title\\x07\\u202e"
 
 
 def test_a_table_is_aligned_and_inert(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,14 +58,10 @@ def test_a_log_in_a_terminal_keeps_colours_only() -> None:
     assert readable_log(text, colour=False) == "red\\x1b[2Jgone\nnext\\x1b]0;title\\x07\tend\n"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.0, "0.00s"), (0.414, "0.41s"), (41.26, "41.3s"), (200, "3m 20s"), (7500, "2h 05m"), (-5, "0.00s")],
-)
-def test_lasted(seconds: float, text: str) -> None:
-    assert lasted(1000.0, 1000.0 + seconds) == text
+def test_lasted() -> None:
+    assert lasted(1000.0, 1000.414) == "0.41 s"
     assert lasted(None, None) == ""
-    assert lasted(time.time() - 200.2, None).startswith("3m 20s")
+    assert lasted(time.time() - 200.2, None).startswith("3 min 20")
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1 << 50, "1024.0 TiB")])
