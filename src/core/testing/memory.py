@@ -149,7 +149,7 @@ class MemoryTrackingStore(TrackingStore):
             done = [event for event in self._results(project) if event.kind == EventKind.ATTEMPT_COMPLETED]
         for event in done:
             key = event.data.get("key")
-            if key in wanted:
+            if isinstance(key, str) and key and key in wanted:
                 outputs = {name: ArtifactRef.from_data(data) for name, data in event.data.get("outputs", {}).items()}
                 found[key] = CachedResult(event.run, event.step, event.attempt, event.at, outputs)
         return found

@@ -274,7 +274,7 @@ class TrackingStoreSuite:
 
     def test_only_completions_are_cached(self, store: TrackingStore) -> None:
         store.append([event(kind, step=kind, attempt=1, key="a", outputs={}) for kind in EventKind if kind != EventKind.ATTEMPT_COMPLETED])
-        store.append([completed("", step="z"), completed("x", step="y", key=None)])
+        store.append([completed("", step="z"), completed("x", step="y")._replace(data={"key": ["a"], "outputs": {}})])
         assert store.cached(["a", ""]) == {}
 
     def test_latest_tells_the_fingerprint(self, store: TrackingStore) -> None:

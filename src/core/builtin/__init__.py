@@ -1,0 +1,1 @@
+"""What ships inside: stores, orchestrators, materializers; they register through the same hook as strangers."""

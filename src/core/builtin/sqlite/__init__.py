@@ -1,0 +1,1 @@
+"""Tracking store and catalog in one SQLite file, through the standard library's driver."""

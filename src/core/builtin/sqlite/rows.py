@@ -1,0 +1,84 @@
+"""Events to rows and back, and what the indexes read in them; the same for every SQL database."""
+
+from __future__ import annotations
+
+import json
+
+from core.model.artifact import ArtifactRef
+from core.model.event import Event, EventKind
+from core.model.plan import CachedResult
+from core.model.states import RunState
+from core.ports.tracking_store import RunRow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: lone surrogates and NUL arrive as escapes
+
+
+def row_of(event: Event) -> tuple[Any, ...]:
+    """Row of the table `events`: the fields of the event in their order, data as JSON."""
+    # str(): a StrEnum is not bound as text by every driver
+    return (*event[:5], str(event.kind), *event[6:8], _encode(event.data), *event[9:])
+
+
+def event_of(row: tuple[Any, ...]) -> Event:
+    """The event that stands in a row."""
+    return Event(*row[:8], json.loads(row[8]), *row[9:])
+
+
+def same_content(stored: tuple[Any, ...], row: tuple[Any, ...]) -> bool:
+    """Whether a row holds the same event; the order of keys in its data does not matter."""
+    if stored[:8] != row[:8] or stored[9:] != row[9:]:
+        return False
+    return stored[8] == row[8] or _sorted(stored[8]) == _sorted(row[8])
+
+
+def _sorted(text: str) -> str:
+    return json.dumps(json.loads(text), sort_keys=True)
+
+
+def artifacts_of(data: Mapping[str, Any]) -> Iterator[str]:
+    """Digests of the outputs that an event's data names, and of their parts."""
+    for output in data.get("outputs", {}).values():
+        yield output["digest"]
+        yield from output.get("parts", ())
+
+
+def cached_of(row: tuple[Any, ...]) -> CachedResult:
+    """The result that a row of the query `cached` tells of."""
+    run, step, attempt, at, data = row
+    outputs = json.loads(data).get("outputs", {})
+    return CachedResult(run, step, attempt, at, {name: ArtifactRef.from_data(ref) for name, ref in outputs.items()})
+
+
+def run_row(events: list[Event]) -> RunRow | None:
+    """Row of the table `runs` from the starts and ends of a run; None while no start is known.
+
+    The newest epoch tells pipeline, stack, actor and state; within one the lowest seq. A start in a newer epoch than
+    every end means that it runs again. `started_at` is that of the first start.
+    """
+    starts = [event for event in events if event.kind == EventKind.RUN_STARTED]
+    if not starts:
+        return None
+    start = min(starts, key=_rank)
+    end = min((event for event in events if event.kind == EventKind.RUN_ENDED), key=_rank, default=None)
+    state, ended_at = str(RunState.RUNNING), None
+    if end is not None and end.epoch >= start.epoch:
+        state, ended_at = str(end.data.get("state", RunState.FAILED)), end.at
+    return RunRow(
+        id=start.run,
+        pipeline=str(start.data.get("pipeline", "")),
+        state=state,
+        started_at=min(event.at for event in starts),
+        ended_at=ended_at,
+        stack=str(start.data.get("stack", "")),
+        project=start.project,
+        actor=start.actor,
+    )
+
+
+def _rank(event: Event) -> tuple[int, int, str]:
+    return -event.epoch, event.seq, event.writer
