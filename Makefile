@@ -42,7 +42,8 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: .venv/dev.stamp
-	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/cli.py
+	$(BIN)/python docs/picture.py
 
 dist: .venv/dev.stamp
 	$(BIN)/uv build --quiet --out-dir dist
