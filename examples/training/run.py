@@ -1,7 +1,7 @@
 """Tell malignant from benign tumours: train two models side by side, promote the better one, use it.
 
-    python run.py --training-pipeline
-    python run.py --inference-pipeline
+python run.py --training-pipeline
+python run.py --inference-pipeline
 """
 
 import argparse
@@ -26,11 +26,14 @@ TARGET = "target"
 @step
 def load() -> Annotated[DataFrame, "patients"]:
     """569 patients: 30 measured features, and whether the tumour was benign (1) or malignant (0)."""
-    return load_breast_cancer(as_frame=True).frame
+    patients: DataFrame = load_breast_cancer(as_frame=True).frame
+    return patients
 
 
 @step
-def split(patients: DataFrame, share: float = 0.25) -> tuple[Annotated[DataFrame, "train"], Annotated[DataFrame, "test"]]:
+def split(
+    patients: DataFrame, share: float = 0.25
+) -> tuple[Annotated[DataFrame, "train"], Annotated[DataFrame, "test"]]:
     """Keep a share of the patients for the test, both kinds in proportion."""
     train, test = train_test_split(patients, test_size=share, stratify=patients[TARGET], random_state=0)
     print(f"{len(train)} patients to train on, {len(test)} to test with")
@@ -51,11 +54,15 @@ def train_forest(train: DataFrame, trees: int = 100) -> Annotated[RandomForestCl
 
 
 @step
-def evaluate(linear: Pipeline, forest: RandomForestClassifier, test: DataFrame) -> Annotated[dict[str, float], "scores"]:
+def evaluate(
+    linear: Pipeline, forest: RandomForestClassifier, test: DataFrame
+) -> Annotated[dict[str, float], "scores"]:
     """Share of the test's patients that each model gets right."""
     features = test.drop(columns=TARGET)
     models = {"linear": linear, "forest": forest}
-    scores = {name: round(float(accuracy_score(test[TARGET], model.predict(features))), 4) for name, model in models.items()}
+    scores = {
+        name: round(float(accuracy_score(test[TARGET], model.predict(features))), 4) for name, model in models.items()
+    }
     print(scores)
     log_metadata(**scores)
     return scores

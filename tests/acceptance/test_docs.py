@@ -83,7 +83,9 @@ class Reader:
                 command, _, wanted = part.partition("\n")
                 self.compares(block, wanted, self.runs(command))
         elif block.language == "sh":
-            assert all(line.split()[0] in {"make", "git", "pip", "#"} for line in block.text.splitlines() if line), block
+            assert all(line.split()[0] in {"make", "git", "pip", "#"} for line in block.text.splitlines() if line), (
+                block
+            )
         else:
             assert block.language in PICTURES, f"{self.page.name}:{block.line}: what is a block of {block.language!r}?"
 

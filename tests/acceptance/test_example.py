@@ -80,7 +80,9 @@ def test_a_comment_runs_nothing_again(newcomer: Newcomer) -> None:
 
 
 def test_one_changed_line_runs_again_what_it_must_and_says_why(newcomer: Newcomer) -> None:
-    newcomer.edits("RandomForestClassifier(trees, random_state=0)", "RandomForestClassifier(trees, max_depth=2, random_state=0)")
+    newcomer.edits(
+        "RandomForestClassifier(trees, random_state=0)", "RandomForestClassifier(trees, max_depth=2, random_state=0)"
+    )
     newcomer.types("run.py", "--training-pipeline")
     steps = newcomer.steps()
     assert [name for name in STEPS if steps[name]["state"] == "reused"] == ["load", "split", "train_linear"]
