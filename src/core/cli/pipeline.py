@@ -37,14 +37,11 @@ def _graph_arguments(parser: Parser) -> None:
 
 
 def _graph(arguments: Namespace) -> int:
+    from core.draw import draw  # start-up time: only a picture needs a layout
+
     pipeline, parameters, options = prepared(arguments)
     graph = pipeline.compile(parameters, options).graph
-    if arguments.output == "json":
-        text = graph.json
-    else:
-        from core.builtin.display import drawing  # start-up time: only a picture needs a layout
-
-        text = drawing.svg(graph) if arguments.output == "svg" else drawing.mermaid(graph)
+    text = draw(graph, arguments.output)
     if not arguments.out:
         print(text)
         return 0
