@@ -30,7 +30,8 @@ def code_digest(code: CodeType) -> str:
         first = False
         head = (item.co_name, item.co_argcount, item.co_posonlyargcount, item.co_kwonlyargcount, item.co_flags)
         names = (item.co_names, item.co_varnames, item.co_freevars, item.co_cellvars)
-        hasher.update(repr((head, names, item.co_code, item.co_exceptiontable, len(constants))).encode("utf-8", "backslashreplace"))
+        text = repr((head, names, item.co_code, item.co_exceptiontable, len(constants)))
+        hasher.update(text.encode("utf-8", "backslashreplace"))
         stack.extend(constant if isinstance(constant, CodeType) else _text(constant) for constant in constants)
     return hasher.hexdigest()
 

@@ -82,7 +82,7 @@ def _nested(value: Any) -> bytes:
                 out.append(flat)
                 continue
             if id(item) in inside:
-                raise ParameterError(f"a value of type {kind.__qualname__!r} contains itself", "pass plain data without loops")
+                raise ParameterError(f"a {kind.__qualname__!r} contains itself", "pass plain data without loops")
             open_.append((rest, identity, end))
             inside.add(id(item))
             rest, identity, end = _enter(plain, id(item), out)
@@ -123,7 +123,8 @@ def _plain(item: Any) -> Any:
     if isinstance(item, bytes):
         return bytes(item)
     kind = f"{type(item).__module__}:{type(item).__qualname__}"
-    raise ParameterError(f"a value of type {kind!r} is no plain data", "use None, bool, int, float, str, bytes, lists and dicts")
+    hint = "use None, bool, int, float, str, bytes, lists and dicts"
+    raise ParameterError(f"a value of type {kind!r} is no plain data", hint)
 
 
 def _text(key: Any) -> str:

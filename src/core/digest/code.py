@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from core.digest.source import Piece
 
 
+_METHODS = (FunctionType, staticmethod, classmethod, property)
+
+
 class CodeFingerprint(NamedTuple):
     """What a function's behaviour depends on in its project."""
 
@@ -87,7 +90,7 @@ class _Walk:
             if self.project.owns_function(thing):
                 self._queue.append(thing)
             elif "__wrapped__" in thing.__dict__:
-                self.reach_value(thing.__wrapped__)
+                self.reach_value(thing.__dict__["__wrapped__"])
             # the code's own name: functools.wraps gives the function that of what it wraps
             return f"{self._module(thing.__globals__.get('__name__', ''))}:{thing.__code__.co_qualname}"
         if isinstance(thing, type) and self.project.owns_module(thing.__module__):
@@ -121,7 +124,7 @@ class _Walk:
         if defaults != (None, None):
             bindings.append(["defaults", self.reach_value(defaults)])
         if "__wrapped__" in function.__dict__:
-            bindings.append(["wrapped", self.reach_value(function.__wrapped__)])
+            bindings.append(["wrapped", self.reach_value(function.__dict__["__wrapped__"])])
         self._imports(piece, function.__globals__.get("__name__", ""))
         self._add(self.reach(function), pack([piece.digest, bindings]), f"{os.path.basename(path)}:{piece.line}")
 
@@ -148,9 +151,10 @@ class _Walk:
     def _attributes(self, cls: type) -> list[Any]:
         found = []
         for name, value in sorted(vars(cls).items()):
-            plumbing = name.startswith(("__", "_abc_")) or isinstance(value, cls | FunctionType | staticmethod | classmethod | property)
-            described = None if plumbing else self.reach_value(value)
-            if described is not None and described[0] != "opaque":
+            if name.startswith(("__", "_abc_")) or isinstance(value, (cls, *_METHODS)):
+                continue  # plumbing, and what the piece holds already
+            described = self.reach_value(value)
+            if described[0] != "opaque":
                 found.append([name, described])
         return found
 
@@ -190,7 +194,7 @@ class _Walk:
 
     def _global(self, label: str, name: str, namespace: dict[str, Any], found: list[Any]) -> None:
         described = self.reach_value(namespace[name])
-        if described[0] in {"name", "opaque"}:
+        if described[0] in {"name", "opaque", "wrapped"}:
             found.append([label, described])
             return
         module = namespace.get("__name__", "")

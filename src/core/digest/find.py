@@ -19,7 +19,8 @@ def first_line(node: Any) -> int:
     """Line at which a code object would begin: that of the first decorator, if any."""
     decorators = getattr(node, "decorator_list", None)
     line: int = decorators[0].lineno if decorators else node.lineno
-    return min(line, node.lineno)
+    def_line: int = node.lineno
+    return min(line, def_line)
 
 
 def within(nodes: list[Any]) -> Iterator[Any]:
@@ -49,7 +50,7 @@ def find_function(statement: Any, code: CodeType) -> Any:
             value = getattr(node, field, None)
             for child in value if type(value) is list else (value,):
                 if isinstance(child, _ast.AST) and _spans(child, line):
-                    stack.append(child)
+                    stack.append(child)  # noqa: PERF401 - a comprehension would hide the walk
     if len(found) > 1:  # several lambdas on one line: the code knows the columns of its body
         found = [node for node in found if _holds(node.body, code)]
     return found[0] if len(found) == 1 else None
@@ -72,7 +73,8 @@ def find_class(body: list[Any], cls: type, line: int) -> Any:
     found: list[Any] = []
     for part in cls.__qualname__.split("."):
         if part != "<locals>":
-            found = [node for block in blocks for node in within(block) if isinstance(node, DEFINITIONS) and node.name == part]
+            inside = (node for block in blocks for node in within(block))
+            found = [node for node in inside if isinstance(node, DEFINITIONS) and node.name == part]
             blocks = [node.body for node in found]
     found = [node for node in found if isinstance(node, _ast.ClassDef)]
     around = [node for node in found if node.lineno <= line <= (node.end_lineno or 0)]

@@ -108,11 +108,15 @@ def _describe(value: Any, reach: Callable[[Any], str], seen: dict[int, Any], dep
             pass  # something inside is not plain: look at each part
     if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType):
         return ["name", reach(value)]
+    if id(value) in seen or depth > _DEPTH:
+        return ["again"]
+    fields = _fields(value)
+    if "__wrapped__" in fields:  # what a decorator made of a function; a step is one
+        seen[id(value)] = value
+        return ["wrapped", reach(kind), _describe(fields["__wrapped__"], reach, seen, depth + 1)]
     parts = _parts(value, kind)
     if parts is None:
         return _leaf(value, kind, reach)
-    if id(value) in seen or depth > _DEPTH:
-        return ["again"]
     seen[id(value)] = value  # held, so that its id stays its own
     name = kind.__name__ if kind.__module__ == "builtins" else reach(kind)
     described = [[key, _describe(part, reach, seen, depth + 1)] for key, part in parts]
@@ -126,22 +130,15 @@ def _parts(value: Any, kind: type) -> list[tuple[Any, Any]] | None:
         return [*items, *((("key",), key) for key in value if not isinstance(key, str))]
     if isinstance(value, tuple | list | set | frozenset):
         return [("", item) for item in value]
-    if isinstance(value, MethodType):
-        return [("function", value.__func__), ("self", value.__self__)]
-    if isinstance(value, functools.partial):
-        return [("function", value.func), ("args", value.args), ("keywords", value.keywords)]
-    if isinstance(value, staticmethod | classmethod):
-        return [("function", value.__func__)]
-    if isinstance(value, property):
-        return [("get", value.fget), ("set", value.fset), ("delete", value.fdel)]
-    if "__wrapped__" in (fields := _fields(value)):  # what a decorator made of a function; a step is one
-        return [("wrapped", fields["__wrapped__"])]
+    for made, names in _MADE_OF.items():
+        if isinstance(value, made):
+            return [(name, getattr(value, name)) for name in names]
     if hasattr(kind, "__dataclass_fields__"):
         return [(name, getattr(value, name, None)) for name in kind.__dataclass_fields__]
-    if hasattr(kind, "__pydantic_fields__") or hasattr(kind, "model_fields"):
+    if hasattr(kind, "__pydantic_fields__"):
         return list(_fields(value).items())
     if kind.__module__ in {"types", "typing"}:  # list[Row], Row | None and the like
-        return [("origin", getattr(value, "__origin__", None)), ("args", getattr(value, "__args__", None))]
+        return [(name, getattr(value, name, None)) for name in ("__origin__", "__args__")]
     return None
 
 
@@ -169,13 +166,23 @@ def _by_text(value: Any) -> bool:
 
 
 def _key(key: Any) -> Any:
-    return key if isinstance(key, str) else [type(key).__name__, repr(key) if isinstance(key, int | float | bytes) else ""]
+    if isinstance(key, str):
+        return key
+    return [type(key).__name__, repr(key) if isinstance(key, int | float | bytes) else ""]
 
 
+_MADE_OF: dict[Any, tuple[str, ...]] = {
+    MethodType: ("__func__", "__self__"),
+    functools.partial: ("func", "args", "keywords"),
+    (staticmethod, classmethod): ("__func__",),
+    property: ("fget", "fset", "fdel"),
+}
 _EXACT = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
 
 
-def imported_files(root: str, module: str, imports: tuple[tuple[int, str, tuple[str, ...]], ...]) -> Iterator[tuple[str, str]]:
+def imported_files(
+    root: str, module: str, imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+) -> Iterator[tuple[str, str]]:
     """Name and path of modules that `imports` inside `module` may bring in, as far as they could lie under `root`."""
     package = module.split(".")
     for level, name, names in imports:

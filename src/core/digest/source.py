@@ -1,4 +1,4 @@
-"""Finds the source of what is loaded: each file is parsed once, and a piece counts only when it compiles to the same code."""
+"""The source of what is loaded: each file is parsed once; a piece counts only when it compiles to the loaded code."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _read(path: str, *, on_disk: bool) -> bytes | str | None:
             return file.read()
     cells = getattr(sys.modules.get("linecache"), "cache", {})  # notebooks keep the text of their cells there
     entry = cells.get(path, ())
-    return "".join(entry[2]) if len(entry) > 2 else None  # noqa: PLR2004 - size, mtime, lines, name; lazy entries are shorter
+    return "".join(entry[2]) if len(entry) > 2 else None  # size, mtime, lines, name; lazy ones are shorter
 
 
 def _function_piece(code: CodeType, path: str) -> Piece:
@@ -151,7 +151,8 @@ def _function_piece(code: CodeType, path: str) -> Piece:
             return _piece(shape_of(node, decorators=False), node.lineno, names_of(code))
     names = names_of(code)
     # the code does not tell which attribute belongs to which name: every pair counts
-    chains = tuple((name, attribute) for name in sorted(names) for attribute in sorted(names)) if len(names) < _MANY else ()
+    few = sorted(names) if len(names) < _MANY else ()
+    chains = tuple((name, attribute) for name in few for attribute in few)
     return Piece(code_digest(code), code.co_firstlineno, frozenset(names), chains)
 
 

@@ -68,7 +68,7 @@ def _push(node: Any, stack: list[Any], skip: str) -> None:
     """Put the fields of `node` on the stack, last first. Empty ones are left out: newer Pythons have more of them."""
     for field in reversed(node._fields):
         value = getattr(node, field, None)
-        if value is None or value == [] or field == "ctx" or field == skip:
+        if value is None or value == [] or field in {"ctx", skip}:
             continue
         if type(value) is list:
             stack.append("]")

@@ -1,0 +1,129 @@
+"""Why a step runs or is reused, in words: two fingerprints and the documents of their code compared."""
+
+from __future__ import annotations
+
+import json
+
+from core.digest.canonical import pack
+from core.errors import NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from core.digest.code import CodeFingerprint
+
+MAX_REASONS = 3
+MAX_VALUE = 60
+"""Characters up to which a parameter's value is shown."""
+_ABSENT = object()
+
+
+def join(reasons: list[str]) -> str:
+    """At most three reasons in one line, and how many more there are."""
+    more = len(reasons) - MAX_REASONS
+    return "; ".join(reasons if more <= 0 else [*reasons[:MAX_REASONS], f"and {more} more"])
+
+
+def ago(seconds: float) -> str:
+    """`5 s`, `3 min`, `2 h` or `4 d`, rounded down."""
+    seconds = max(0.0, seconds)
+    for unit, size, limit in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 48 * 3600)):
+        if seconds < limit:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds // 86400)} d"
+
+
+def differences(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    code: CodeFingerprint,
+    function: str,
+    document: Callable[[str], str],
+) -> list[str]:
+    """What changed from fingerprint `old` to `new`; parts that `new` does not have (inputs not known yet) are left out.
+
+    `code` is the code behind `new`, `function` the step's own `module:qualname`; `document` gives the text behind a
+    digest, or raises `NotFoundError`.
+    """
+    reasons = list(_code(old.get("code", ""), code, function, document))
+    reasons += _parameters(old.get("parameters", {}), new["parameters"])
+    reasons += _inputs(old.get("inputs", {}), new.get("inputs", {})) if "inputs" in new else ()
+    for field, what in (("environment", "environment variable"), ("materializers", "materializer of")):
+        reasons += (f"{what} {name} changed" for name in _changed(old.get(field, {}), new[field]))
+    if list(old.get("outputs", new["outputs"])) != new["outputs"]:
+        reasons.append("names of its outputs changed")
+    if old.get("version") != new["version"]:
+        reasons.append("this version of core makes cache keys in another way")
+    return reasons
+
+
+def _code(old: str, code: CodeFingerprint, function: str, document: Callable[[str], str]) -> Iterator[str]:
+    if old == code.digest:
+        return
+    try:
+        before = json.loads(document(old))
+    except (NotFoundError, ValueError):
+        before = None
+    own = function if function in code.parts else list(code.parts)[-1]
+    if not isinstance(before, dict):  # only that it changed is known
+        yield f"code of {_label(own)} changed ({code.parts[own][1]})"
+        return
+    for name in sorted({*before, *code.parts}, key=lambda name: (name != own, name)):
+        if name not in code.parts:
+            yield f"code of {_label(name)} removed ({before[name][1]})"
+            continue
+        digest, place = code.parts[name]
+        if name not in before:
+            yield f"code of {_label(name)} added ({place})"
+        elif before[name][0] != digest:
+            yield f"code of {_label(name)} changed ({place})"
+
+
+def _label(part: str) -> str:
+    """What a person calls `module:qualname`."""
+    module, _, qualname = part.partition(":")
+    return qualname.replace("<locals>.", "") or module
+
+
+def _parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for name in _changed(old, new):
+        if name not in old:
+            yield f"parameter {name} added"
+        elif name not in new:
+            yield f"parameter {name} removed"
+        else:
+            change = f"{old[name]!r} -> {new[name]!r}" if _shown(old[name]) and _shown(new[name]) else "changed"
+            yield f"parameter {name} {change}"
+
+
+def _shown(value: Any) -> bool:
+    cut = isinstance(value, dict) and list(value) == ["digest"]  # what `own_fingerprint` leaves of a large value
+    return not cut and len(repr(value)) <= MAX_VALUE
+
+
+def _inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for name in _changed(old, new):
+        was, now = old.get(name), new.get(name)
+        if was is None or now is None:
+            yield f"input {name} {'added' if was is None else 'removed'}"
+            continue
+        pairs = list(zip(was, now, strict=False)) if len(was) == len(now) else []
+        told = dict.fromkeys(f"input {b[1]} of step {b[0]} changed" for a, b in pairs if a[2] != b[2] and b[0])
+        if told:
+            yield from told
+        elif not pairs or any(a[2] != b[2] for a, b in pairs):
+            yield f"input {name} changed"
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Names whose values differ or that only one side has; typed, so that 1 is neither 1.0 nor True."""
+    names = sorted({*old, *new})
+    return [name for name in names if not _same(old.get(name, _ABSENT), new.get(name, _ABSENT))]
+
+
+def _same(old: Any, new: Any) -> bool:
+    if old is _ABSENT or new is _ABSENT:
+        return old is new
+    return pack(old) == pack(new)

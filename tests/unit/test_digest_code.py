@@ -1,0 +1,313 @@
+"""Fingerprints of functions: what counts, what does not, and where it is said to stand."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import subprocess
+import sys
+from itertools import count
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+from core.digest.code import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from core.digest.code import CodeFingerprint
+
+_folders = count()
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleType]:
+    """Writes files of a project to a fresh folder and imports its module `flow`."""
+
+    def write(flow: str = "", **files: str) -> ModuleType:
+        root = tmp_path / str(next(_folders))
+        files["flow"] = flow
+        for name in files:
+            sys.modules.pop(name.replace("__", "."), None)
+            sys.modules.pop(name.partition("__")[0], None)
+        for name, text in files.items():
+            path = root.joinpath(*name.split("__")).with_suffix(".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.parent != root:
+                (path.parent / "__init__.py").touch()
+            path.write_text(text)
+        monkeypatch.setattr(sys, "path", [str(root), *sys.path])
+        importlib.invalidate_caches()
+        return importlib.import_module("flow")
+
+    return write
+
+
+def changed(old: CodeFingerprint, new: CodeFingerprint) -> set[str]:
+    """Names of the parts that differ."""
+    return {name for name in {*old.parts, *new.parts} if old.parts.get(name, "?")[0] != new.parts.get(name, "?")[0]}
+
+
+BASE = """
+import util
+from util import helper
+RATE = 0.5
+def step(x: int = 1):
+    # a comment
+    return helper(x) * RATE + util.other(x) + "text".count('t')
+"""
+UTIL = """
+LIMIT = 3
+def helper(x): return deeper(x)
+def deeper(x):
+    return x + LIMIT
+def other(x): return x
+def unused(x): return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("# a comment", '"""A docstring."""'), ("    # a comment\n", "\n\n"), ("'t'", '"t"'), ("x: int = 1", "x:int=1"),
+     ("helper(x) * RATE", "(helper(x)  *  RATE)"), ("def step", "@(lambda f: f)\ndef step")],
+)  # fmt: skip
+def test_comments_formatting_docstrings_and_decorators_do_not_count(load: Callable[..., ModuleType], old: str, new: str) -> None:
+    before = fingerprint(load(BASE, util=UTIL).step)
+    after = fingerprint(load(BASE.replace(old, new), util=UTIL).step)
+    assert before.digest == after.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [("x + LIMIT", "x - LIMIT", "util:deeper"), ("LIMIT = 3", "LIMIT = 3.0", "util:LIMIT"), ("other(x): return x", "other(x): return -x", "util:other"),
+     ("LIMIT = 3", "LIMIT = int('4')", "util:LIMIT")],
+)  # fmt: skip
+def test_what_is_reached_counts_wherever_it_stands(load: Callable[..., ModuleType], old: str, new: str, part: str) -> None:
+    before = fingerprint(load(BASE, util=UTIL).step)
+    after = fingerprint(load(BASE, util=UTIL.replace(old, new)).step)
+    assert changed(before, after) == {part}
+    assert before.digest != after.digest
+
+
+def test_what_is_not_reached_does_not_count(load: Callable[..., ModuleType]) -> None:
+    before = fingerprint(load(BASE, util=UTIL).step)
+    after = fingerprint(load(BASE + "\nX = 1\n", util=UTIL.replace("unused(x): return x", "unused(y): return 2")).step)
+    assert before.digest == after.digest
+
+
+def test_places_name_file_and_line(load: Callable[..., ModuleType]) -> None:
+    parts = fingerprint(load(BASE, util=UTIL).step).parts
+    places = {name: place for name, (_, place) in parts.items()}
+    assert places == {
+        "flow:step": "flow.py:5",
+        "flow:RATE": "flow.py:4",
+        "util:helper": "util.py:3",
+        "util:deeper": "util.py:4",
+        "util:LIMIT": "util.py:2",
+        "util:other": "util.py:6",
+    }
+
+
+CASES = {
+    "closure": ("def make(n):\n    def step(): return n\n    return step\nstep = make(1)", "make(1)", "make(2)"),
+    "closure over a function": (
+        "def a(): return 1\ndef make(f):\n    def step(): return f()\n    return step\nstep = make(a)",
+        "return 1",
+        "return 2",
+    ),
+    "default": ("N = 1\ndef step(x=N): return x", "N = 1", "N = 2"),
+    "keyword default": ("def one(): return 1\ndef step(*, f=one): return f()", "return 1", "return 2"),
+    "partial": ("from functools import partial\ndef f(a): return a\ng = partial(f, 1)\ndef step(): return g()", "f, 1", "f, 2"),
+    "function in partial": ("from functools import partial\ndef f(a): return 7\ng = partial(f, 1)\ndef step(): return g()", "7", "8"),
+    "wraps": (
+        "from functools import wraps\ndef deco(f):\n    @wraps(f)\n    def wrapper(): return f()\n    return wrapper\n"
+        "@deco\ndef g(): return 7\ndef step(): return g()",
+        "return 7",
+        "return 8",
+    ),
+    "wrapper's own code": (
+        "from functools import wraps\ndef deco(f):\n    @wraps(f)\n    def wrapper(): return f() + 7\n    return wrapper\n"
+        "@deco\ndef step(): return 1",
+        "+ 7",
+        "+ 8",
+    ),
+    "decorator's argument": (
+        "def times(n):\n    def deco(f):\n        def wrapper(): return f() * n\n        return wrapper\n    return deco\n"
+        "@times(3)\ndef g(): return 1\ndef step(): return g()",
+        "times(3)",
+        "times(4)",
+    ),
+    "lru_cache": ("from functools import lru_cache\n@lru_cache\ndef g(): return 7\ndef step(): return g()", "7", "8"),
+    "method": ("class A:\n    def f(self): return 7\ndef step(): return A().f()", "7", "8"),
+    "method's helper": ("def h(): return 7\nclass A:\n    def f(self): return h()\ndef step(): return A().f()", "7", "8"),
+    "class by annotation": ("class A:\n    def f(self): return 7\ndef step(a: A): return a.f()", "7", "8"),
+    "class by text annotation": (
+        "from __future__ import annotations\nclass A:\n    def f(self): return 7\ndef step(a: A): return a.f()",
+        "7",
+        "8",
+    ),
+    "base class": ("class B:\n    def f(self): return 7\nclass A(B): pass\ndef step(): return A().f()", "7", "8"),
+    "metaclass": (
+        "class M(type):\n    def f(cls): return 7\nclass A(metaclass=M): pass\ndef step(): return A.f()",
+        "7",
+        "8",
+    ),
+    "metaclass argument": (
+        "class B:\n    def __init_subclass__(cls, n): cls.n = n\nclass A(B, n=7): pass\ndef step(): return A.n",
+        "n=7",
+        "n=8",
+    ),
+    "class attribute": ("N = 7\nclass A:\n    n = N\ndef step(): return A.n", "N = 7", "N = 8"),
+    "attribute set later": ("class A: pass\nA.n = 7\ndef step(): return A.n", "7", "8"),
+    "method set later": ("class A: pass\ndef g(self): return 7\nA.g = g\ndef step(): return A().g()", "7", "8"),
+    "property": ("class A:\n    @property\n    def f(self): return 7\ndef step(): return A().f", "7", "8"),
+    "staticmethod": ("class A:\n    @staticmethod\n    def f(): return 7\ndef step(): return A.f()", "7", "8"),
+    "kind of method": ("class A:\n    @staticmethod\n    def f(*a): return 7\ndef step(): return A.f()", "static", "class"),
+    "dataclass": (
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass C:\n    n: int\nC1 = C(7)\ndef step(): return C1.n",
+        "C(7)",
+        "C(8)",
+    ),
+    "dataclass's decorator": (
+        "from dataclasses import dataclass\n@dataclass(order=True)\nclass C:\n    n: int\ndef step(): return C(1) < C(2)",
+        "order=True",
+        "order=False",
+    ),
+    "enum": ("from enum import Enum\nclass E(Enum):\n    A = 7\ndef step(): return E.A.value", "7", "8"),
+    "enum member": ("from enum import Enum\nclass E(Enum):\n    A = 1\n    B = 2\nM = E.A\ndef step(): return M", "E.A", "E.B"),
+    "path": ("from pathlib import Path\nP = Path('a')\ndef step(): return P", "'a'", "'b'"),
+    "pattern": ("import re\nP = re.compile('a')\ndef step(): return P", "'a'", "'b'"),
+    "pattern's flags": ("import re\nP = re.compile('a', re.I)\ndef step(): return P", "re.I", "re.M"),
+    "date": ("from datetime import date\nD = date(2020, 1, 1)\ndef step(): return D", "2020", "2021"),
+    "registry": ("def f(): return 7\nR = {'f': f, 'n': [1]}\ndef step(): return R['f']()", "7", "8"),
+    "set": ("from enum import Enum\nclass E(Enum):\n    A = 1\n    B = 2\nS = {E.A, 'x'}\ndef step(): return S", "E.A", "E.B"),
+    "int keys": ("D = {1: 'a'}\ndef step(): return D", "1:", "2:"),
+    "nested function": ("def h(): return 7\ndef step():\n    def inner(): return h()\n    return inner()", "7", "8"),
+    "comprehension": ("def h(i): return 7\ndef step(): return [h(i) for i in range(3)]", "7", "8"),
+    "async": ("async def step():\n    return 7", "7", "8"),
+    "lambda": ("step = lambda: 7", "7", "8"),
+    "second lambda of a line": ("fs = [lambda: 1, lambda: 7]\nstep = fs[1]", "7", "8"),
+    "alias": ("import math\nf = math.sin\ndef step(): return f(1)", "math.sin", "math.cos"),
+    "generic alias": ("class A:\n    n = 7\nT = list[A]\ndef step(x: T): return x", "7", "8"),
+    "recursion": ("def odd(n): return even(n - 7)\ndef even(n): return odd(n - 1)\ndef step(): return even(4)", "7", "8"),
+    "bound method": ("class A:\n    def f(self): return 7\nf = A().f\ndef step(): return f()", "7", "8"),
+    "branch": ("import sys\nif sys:\n    def step(): return 7\nelse:\n    def step(): return 0", "7", "8"),
+    "huge number": (f"def step(): return 0x1{'0' * 5000}", "0x1", "0x2"),
+    "frozen set in code": ("def step(x): return x in {7, 'a', 'b'}", "7", "8"),
+    "super": (
+        "class B:\n    def f(self): return 7\nclass A(B):\n    def f(self): return super().f()\ndef step(): return A().f()",
+        "7",
+        "8",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_counts(load: Callable[..., ModuleType], name: str) -> None:
+    text, old, new = CASES[name]
+    assert text.count(old) >= 1
+    one, again, other = (fingerprint(load(t).step) for t in (text, "# moved\n\n" + text, text.replace(old, new)))
+    assert one.digest == again.digest
+    assert one.digest != other.digest
+
+
+def test_a_package_of_several_files(load: Callable[..., ModuleType]) -> None:
+    flow = "import lib.tools\nfrom lib import data as d\ndef step(): return lib.tools.f() + d.N"
+    old = fingerprint(load(flow, lib__tools="def f(): return 1", lib__data="N = 1").step)
+    new = fingerprint(load(flow, lib__tools="def f(): return 2", lib__data="N = 2").step)
+    assert changed(old, new) == {"lib.tools:f", "lib.data:N"}
+
+
+def test_an_import_inside_a_function_counts_as_a_whole_file_loaded_or_not(load: Callable[..., ModuleType]) -> None:
+    flow = "def step():\n    from lib import tools\n    return tools.f()"
+    files = {"lib__tools": "from .more import g\ndef f(): return g()", "lib__more": "def g(): return 1"}
+    module = load(flow, **files)
+    old = fingerprint(module.step)
+    assert {"lib.tools:", "lib.more:"} < set(old.parts)
+    module.step()
+    assert fingerprint(module.step) == old
+    files["lib__more"] = "def g(): return 2"
+    assert changed(old, fingerprint(load(flow, **files).step)) == {"lib.more:"}
+
+
+def test_libraries_and_core_count_by_name_only(load: Callable[..., ModuleType]) -> None:
+    text = "import json, yaml\nfrom core import step as s\nfrom yaml import safe_load\n@s\ndef step(): return safe_load(json.dumps(1))"
+    assert set(fingerprint(load(text).step).parts) == {"flow:step"}
+
+
+def test_a_step_reached_counts_through_its_function(load: Callable[..., ModuleType]) -> None:
+    text = "from core import step as s\n@s(cache=True)\ndef other(): return 7\ndef step(): return other()"
+    one = fingerprint(load(text).step)
+    assert fingerprint(load(text.replace("cache=True", "cache=False")).step).digest == one.digest
+    assert changed(one, fingerprint(load(text.replace("7", "8")).step)) == {"flow:other"}
+
+
+def test_opaque_values_count_by_type(load: Callable[..., ModuleType]) -> None:
+    text = "import logging, threading\nLOG = logging.getLogger('a')\nLOCK = threading.Lock()\ndef step(): return LOG, LOCK"
+    assert fingerprint(load(text).step).digest == fingerprint(load(text.replace("'a'", "'b'")).step).digest
+
+
+def test_local_names_are_not_mistaken_for_globals(load: Callable[..., ModuleType]) -> None:
+    text = "x = i = 1\ndef step(x): return [i + x for i in range(3)]"
+    assert set(fingerprint(load(text).step).parts) == {"flow:step"}
+
+
+def test_two_functions_of_one_name_are_two_parts(load: Callable[..., ModuleType]) -> None:
+    text = "def f(): return 1\ng = f\ndef f(): return 2\ndef step(): return f() + g()"
+    assert {"flow:f", "flow:f#2"} < set(fingerprint(load(text).step).parts)
+
+
+def test_a_constant_changed_meanwhile_is_seen(load: Callable[..., ModuleType]) -> None:
+    module = load("N = 1\ndef step(): return N")
+    old = fingerprint(module.step)
+    module.N = 2
+    assert changed(old, fingerprint(module.step)) == {"flow:N"}
+
+
+def test_an_edit_after_the_import_does_not_count_as_loaded(load: Callable[..., ModuleType]) -> None:
+    text = "def step():\n    return 1\n"
+    module = load(text)
+    with open(module.__file__ or "", "w") as file:
+        file.write(text.replace("1", "2"))
+    edited = fingerprint(module.step)
+    other = load(text.replace("1", "2"))
+    assert edited.digest != fingerprint(other.step).digest
+    assert edited.parts["flow:step"][1] == "flow.py:1"
+
+
+def test_without_source_the_bytecode_counts() -> None:
+    def made(text: str) -> CodeFingerprint:
+        space: dict[str, object] = {"__name__": "nowhere"}
+        exec(text, space)  # noqa: S102 - what a prompt does
+        return fingerprint(space["step"])
+
+    text = "def h(): return 1\nclass A:\n    def f(self): return 3\ndef step():\n    'doc'\n    return h() + A().f()"
+    one = made(text)
+    assert set(one.parts) == {"nowhere:step", "nowhere:h", "nowhere:A"}
+    assert made("\n\n" + text.replace("doc", "other")).digest == one.digest
+    assert made(text.replace("1", "2")).digest != one.digest
+    assert made(text.replace("3", "4")).digest != one.digest
+
+
+def test_asynchronous_steps_keep_working(load: Callable[..., ModuleType]) -> None:
+    step = load("async def step(): return 3").step
+    assert fingerprint(step).digest
+    assert asyncio.run(step()) == 3
+
+
+def test_the_same_in_every_process_and_as_main(load: Callable[..., ModuleType]) -> None:
+    text = BASE + "from enum import Enum\nclass E(Enum):\n    A = 1\n    B = 2\nS = frozenset(E) | {'a', 'b'}\ndef f(x): return x in S\n"
+    module = load(text + "step.f = f\ndef both(): return step(), f(1), {'a', 'b', 'c'}\n" + SHOW, util=UTIL)
+    path = module.__file__ or ""
+    seen = {fingerprint(module.both).digest}
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, path], env=environment, check=True, capture_output=True, text=True)  # noqa: S603
+        seen.add(done.stdout.strip())
+    assert len(seen) == 1
+
+
+SHOW = "if __name__ == '__main__':\n    from core.digest.code import fingerprint\n    print(fingerprint(both).digest)\n"
