@@ -25,7 +25,7 @@ def duration(seconds: float) -> str:
 
 
 def safe(text: str) -> str:
-    """`text` in which nothing moves a cursor, changes a colour or turns the reading direction: such characters show as escapes."""
+    """`text` with escapes in place of what moves a cursor, changes a colour or turns the reading direction."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

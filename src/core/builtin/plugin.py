@@ -28,6 +28,12 @@ def core_flavors() -> list[Flavor]:
             "core.builtin.stores.local:LocalArtifactStore",
             "Keeps artifacts in a folder of this machine.",
         ),
+        Flavor(
+            "artifact_store",
+            "fsspec",
+            "core.builtin.stores.fsspec:FsspecArtifactStore",
+            "Keeps artifacts in any filesystem that fsspec knows.",
+        ),
     ]
 
 

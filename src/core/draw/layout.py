@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
-from grandalf.graphs import Edge, Graph, Vertex
-from grandalf.layouts import SugiyamaLayout
-from grandalf.routing import EdgeViewer, route_with_lines
+from grandalf.graphs import Edge, Graph, Vertex  # type: ignore[import-untyped]
+from grandalf.layouts import SugiyamaLayout  # type: ignore[import-untyped]
+from grandalf.routing import EdgeViewer, route_with_lines  # type: ignore[import-untyped]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,10 +50,13 @@ class _Box:
 def layout(widths: Mapping[str, float], height: float, lines: Sequence[Line]) -> Layout:
     """Places for boxes of `widths` by node id, given in a topological order, all of one `height`."""
     if len(widths) <= MAX_NODES and len(lines) <= MAX_LINES:
+        limit = sys.getrecursionlimit()
         try:
             return _grandalf(widths, height, lines)
         except Exception:  # noqa: BLE001 - border of the library: recursion, division by zero; a plainer picture is one too
             return in_rows(widths, height, lines)
+        finally:
+            sys.setrecursionlimit(limit)  # grandalf raises it for deep graphs and leaves it so
     return in_rows(widths, height, lines)
 
 
@@ -72,7 +76,7 @@ def _grandalf(widths: Mapping[str, float], height: float, lines: Sequence[Line])
         sugiyama.init_all(roots=[vertex for vertex in part.sV if not vertex.e_in()])
         sugiyama.draw(6)
         boxes = {vertex.data: vertex.view for vertex in part.sV}
-        inner = {(e.v[0].data, e.v[1].data): [Point(*point) for point in e.view._pts[1:-1]] for e in part.sE}  # noqa: SLF001 - grandalf's only way
+        inner = {(edge.v[0].data, edge.v[1].data): _bends(edge) for edge in part.sE}
         start = min(box.xy[0] - box.w / 2 for box in boxes.values())
         start = min([start, *(point.x for points in inner.values() for point in points)])
         top = min(box.xy[1] for box in boxes.values())
@@ -84,6 +88,10 @@ def _grandalf(widths: Mapping[str, float], height: float, lines: Sequence[Line])
             + [p.x + move for points in inner.values() for p in points]
         )
     return Layout(centres, bends)
+
+
+def _bends(edge: Edge) -> list[Point]:
+    return [Point(*point) for point in edge.view._pts[1:-1]]
 
 
 def in_rows(widths: Mapping[str, float], height: float, lines: Sequence[Line]) -> Layout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 from unicodedata import east_asian_width
 
 from core.draw.draw import label
@@ -43,7 +44,8 @@ def svg(graph: Graph, lines: Lines, states: Mapping[str, str]) -> str:
     widths = {node.id: _width(node) for node in graph.nodes}
     placed = layout(widths, HEIGHT, list(lines))
     left, right, bottom = _extent(widths, placed, lines)
-    body = "\n".join([*_paths(placed, lines), *(_box(node, widths, placed, states) for node in graph.nodes), *_labels(placed, lines)])
+    boxes = (_box(node, widths, placed, states) for node in graph.nodes)
+    body = "\n".join([*_paths(placed, lines), *boxes, *_labels(placed, lines)])
     width, height = right - left + 2 * MARGIN, bottom + 2 * MARGIN
     top = -HEIGHT / 2 - MARGIN
     name = escape(safe(graph.pipeline))
@@ -53,7 +55,7 @@ def svg(graph: Graph, lines: Lines, states: Mapping[str, str]) -> str:
         f"<title>{name}</title>\n<style>{_style()}</style>\n"
         '<defs><marker id="end" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path class="head" d="M0 0L8 4L0 8z"/></marker></defs>\n'
-        f'<rect class="ground" x="{left - MARGIN:.0f}" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}" rx="8"/>\n'
+        f'<rect class="ground" x="{left - MARGIN:.0f}" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}"/>\n'
         f"{body}\n</svg>\n"
     )
 
@@ -88,7 +90,11 @@ def _extent(widths: Mapping[str, float], placed: Layout, lines: Lines) -> tuple[
         at = _middle(placed, line)
         lefts += [at.x - half, *(point.x for point in placed.bends.get(line, ()))]
         rights += [at.x + half, *(point.x for point in placed.bends.get(line, ()))]
-    return min(lefts, default=0.0), max(rights, default=0.0), max((c.y for c in placed.centres.values()), default=0.0) + HEIGHT
+    return (
+        min(lefts, default=0.0),
+        max(rights, default=0.0),
+        max((c.y for c in placed.centres.values()), default=0.0) + HEIGHT,
+    )
 
 
 def _box(node: Node, widths: Mapping[str, float], placed: Layout, states: Mapping[str, str]) -> str:
@@ -109,7 +115,7 @@ def _paths(placed: Layout, lines: Lines) -> Iterable[str]:
     for line, names in lines.items():
         points = _points(placed, line)
         path = f"M{points[0].x:.1f} {points[0].y:.1f}"
-        for start, end in zip(points, points[1:], strict=False):
+        for start, end in pairwise(points):
             bend = (end.y - start.y) / 2
             path += f"C{start.x:.1f} {start.y + bend:.1f} {end.x:.1f} {end.y - bend:.1f} {end.x:.1f} {end.y:.1f}"
         yield f'<path class="line{"" if names else " wait"}" d="{path}" marker-end="url(#end)"/>'

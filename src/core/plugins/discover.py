@@ -1,4 +1,4 @@
-"""Finds installed plugins: entry points of the group `core.plugins`, remembered by folder so that a run need not look."""
+"""Finds installed plugins by their entry points; remembers them by folder, so that a run need not look."""
 
 from __future__ import annotations
 

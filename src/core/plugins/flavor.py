@@ -1,4 +1,4 @@
-"""What plugins are written with: the `hookimpl` marker and the `Flavor` value; importing it imports no plugin machinery."""
+"""What plugins are written with: the marker `hookimpl` and the value `Flavor`; imports no plugin machinery."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_Class = type  # the field `type` hides the builtin inside Flavor
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
@@ -19,7 +20,7 @@ class Flavor(NamedTuple):
     """Component type, such as `artifact_store`."""
     name: str
     """What people type after `--flavor`, such as `s3`; one of each type."""
-    target: str | type
+    target: str | _Class
     """The component class, or better `"module:Class"`, which is imported when it is first used."""
     doc: str = ""
     """One line for listings."""

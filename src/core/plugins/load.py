@@ -53,9 +53,11 @@ class Offer(NamedTuple):
 
 
 class Plugins:
-    """The plugins of this process. Nothing is looked for before it is asked, nothing is imported before it is needed."""
+    """The plugins of this process: looked for when they are asked for, imported when they are needed."""
 
-    def __init__(self, home: str = "", one_file: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, home: str = "", one_file: Sequence[str] = (), environment: Mapping[str, str] = os.environ
+    ) -> None:
         self._home = home
         self._one_file = one_file
         self._environment = environment

@@ -1,4 +1,4 @@
-"""Answers what is installed: the class of a flavor, the materializers, the observers of a run, the plugins themselves."""
+"""Answers what is installed: the class of a flavor, materializers, observers of a run, the plugins themselves."""
 
 from __future__ import annotations
 
@@ -158,5 +158,7 @@ def _class_of(offer: Offer) -> type[Any]:
                 "reinstall or mend the plugin; `core doctor` lists all of them",
             ) from error
     if getattr(target, "type", None) != flavor.type:
-        raise PluginError(f"{what} is {target!r}; expected a component class of type {flavor.type!r}", "mend the plugin")
-    return target  # type: ignore[return-value]
+        raise PluginError(
+            f"{what} is {target!r}; expected a component class of type {flavor.type!r}", "mend the plugin"
+        )
+    return target

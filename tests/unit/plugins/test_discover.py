@@ -89,7 +89,7 @@ def test_without_plugins_nothing_heavy_is_imported(tmp_path: Path) -> None:
         "print([m for m in ('pluggy', 'importlib.metadata', 'rich', 'pydantic', 'logging', 'difflib') if m in sys.modules])"
     )
     environment = {**os.environ, "CORE_PLUGINS_BLOCK": "*"}
-    done = subprocess.run(  # noqa: S603 - our own interpreter
+    done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, env=environment
     )
     assert done.stdout.strip() == "[]"

@@ -85,9 +85,15 @@ def test_built_ins_come_without_any_plugin() -> None:
             "implements core_flavours, which this version of core does not have; it has core_flavors,",
         ),
         ("from core.plugins import hookimpl\n@hookimpl\ndef core_flavors(extra): return []", "PluginValidationError"),
-        ("from core.plugins import hookimpl\n@hookimpl\ndef core_flavors(): 1 / 0", "core_flavors raised ZeroDivisionError"),
+        (
+            "from core.plugins import hookimpl\n@hookimpl\ndef core_flavors(): 1 / 0",
+            "core_flavors raised ZeroDivisionError",
+        ),
         ("from core.plugins import hookimpl\n@hookimpl\ndef core_flavors(): return ['s3']", "'s3', which is no Flavor"),
-        ("from core.plugins import hookimpl\n@hookimpl\ndef core_materializers(): return [3]", "3, which is no materializer"),
+        (
+            "from core.plugins import hookimpl\n@hookimpl\ndef core_materializers(): return [3]",
+            "3, which is no materializer",
+        ),
     ],
 )
 def test_a_broken_plugin_is_named_and_the_rest_works(install: Install, source: str, error: str) -> None:
@@ -142,7 +148,9 @@ def test_a_flavor_of_another_type_is_refused(install: Install) -> None:
         ("CORE_PLUGINS_ALLOW", "", True),
     ],
 )
-def test_allow_and_block(install: Install, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, works: bool) -> None:
+def test_allow_and_block(
+    install: Install, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, *, works: bool
+) -> None:
     install("my_plugin", OFFERS)
     monkeypatch.setenv(variable, value)
     registry = Registry()
@@ -152,7 +160,7 @@ def test_allow_and_block(install: Install, monkeypatch: pytest.MonkeyPatch, vari
         assert "not installed" in broken(registry)["other"]
 
 
-def test_one_file_plugins(install: Install, tmp_path: Path) -> None:  # noqa: ARG001 - cleans sys.modules
+def test_one_file_plugins(install: Install, tmp_path: Path) -> None:
     (tmp_path / "solo.py").write_text(dedent(OFFERS))
     registry = Registry(one_file=(str(tmp_path / "solo.py"), str(tmp_path / "gone.py"), "no_such_module.plugin"))
     assert registry.flavor("thing", "one").__module__ == "solo"
@@ -160,7 +168,7 @@ def test_one_file_plugins(install: Install, tmp_path: Path) -> None:  # noqa: AR
     assert "no_such_module" in broken(registry)["no_such_module.plugin"]
 
 
-def test_a_one_file_plugin_with_the_name_of_a_module_is_named(install: Install, tmp_path: Path) -> None:  # noqa: ARG001
+def test_a_one_file_plugin_with_the_name_of_a_module_is_named(install: Install, tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text(dedent(OFFERS))
     assert "rename" in broken(Registry(one_file=(str(tmp_path / "json.py"),)))["json"]
 

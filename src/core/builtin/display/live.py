@@ -65,7 +65,7 @@ class LiveDisplay(Observer):
         """Begin to draw."""
         self._tally.plan(run, plan)
         self._live = _Live(
-            _Picture(self._tally),
+            Picture(self._tally),
             console=self._console,
             refresh_per_second=REFRESH,
             redirect_stdout=False,
@@ -145,15 +145,16 @@ class _Live(Live):
         super().refresh()
 
 
-class _Picture:
+class Picture:
     """The tree as it stands when it is drawn."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, clock: Callable[[], float] = time.time) -> None:
         self._tally = tally
+        self._clock = clock
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         tally = self._tally
-        now = tally.ended or time.time()
+        now = tally.ended or self._clock()
         plain = not options.encoding.startswith("utf")
         head = Text(no_wrap=True, overflow="ellipsis")
         head.append(tally.pipeline, style="bold").append(f"  run {short(tally.run)}  stack {tally.stack}", style="dim")
@@ -171,7 +172,7 @@ def _tree(steps: Iterable[Step], now: float, *, plain: bool) -> Table:
     """One line for each step: branch, icon, name, time, and why."""
     table = Table.grid(padding=(0, 1))
     for wide in ({"no_wrap": True}, {"no_wrap": True, "overflow": "ellipsis", "max_width": 40}):
-        table.add_column(**wide)  # type: ignore[arg-type]
+        table.add_column(**wide)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis")
     shown = list(steps)

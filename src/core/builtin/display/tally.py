@@ -1,4 +1,4 @@
-"""What a display knows of a run: the state of each step, counted as events arrive; no event costs more in a big graph."""
+"""What a display knows of a run: the state of each step, counted as events arrive."""
 
 from __future__ import annotations
 
