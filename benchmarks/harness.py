@@ -98,7 +98,9 @@ def environment(home: Path | None = None) -> dict[str, str]:
     return kept | ({"CORE_HOME": str(home)} if home is not None else {})
 
 
-def cost(bench: Bench, command: Sequence[object], *, home: Path | None = None, stdout: str = "", report: bool = False) -> Cost:
+def cost(
+    bench: Bench, command: Sequence[object], *, home: Path | None = None, stdout: str = "", report: bool = False
+) -> Cost:
     """Run `command` to its end in the benchmark's folder; raises `BenchmarkError` with what it said when it fails."""
     with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
         outcome, out, err = (Path(folder, name) for name in ("outcome", "out", "err"))
@@ -125,7 +127,9 @@ def values(costs: Sequence[Cost], what: Callable[[Cost], float] = lambda cost: c
     return [what(cost) for cost in costs]
 
 
-def figure(name: str, ours: Sequence[float], theirs: Sequence[float], unit: str, scale: float = 1, **budget: Any) -> Figure:
+def figure(
+    name: str, ours: Sequence[float], theirs: Sequence[float], unit: str, scale: float = 1, **budget: Any
+) -> Figure:
     """Medians of both sides, and the median of the ratios of neighbours, which other work on the machine moves least."""
     ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
     return Figure(name, median(ours) * scale, unit, median(theirs) * scale, ratio=ratio, **budget)
@@ -142,4 +146,3 @@ def core_command() -> list[str]:
     """The `core` command of this Python's environment."""
     script = Path(PYTHON).with_name("core")
     return [PYTHON, str(script)] if script.exists() else [PYTHON, "-m", "core"]
-

@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         began = time.perf_counter()
         try:
             with tempfile.TemporaryDirectory(prefix=f"core-bench-{name}-") as folder:
-                found = ROWS[name](Bench(min(chosen.runs, 3) if chosen.quick else chosen.runs, chosen.quick, Path(folder)))
+                found = ROWS[name](
+                    Bench(min(chosen.runs, 3) if chosen.quick else chosen.runs, chosen.quick, Path(folder))
+                )
         except BenchmarkError as error:
             failed = True
             sys.stderr.write(f"{name}: failed: {error}\n")

@@ -34,7 +34,9 @@ HEAD = ("who", "work", "CPU s", "wall s", "peak MB")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run every work of every peer found, each in a new folder but `cached`, which runs in that of the run before it."""
     parser = argparse.ArgumentParser(prog="peers", description=__doc__)
-    parser.add_argument("peers", nargs="*", choices=[[], *PEERS, "core", "ref", "floor"], help="all that are found by default")
+    parser.add_argument(
+        "peers", nargs="*", choices=[[], *PEERS, "core", "ref", "floor"], help="all that are found by default"
+    )
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--work", action="append", choices=WORKS, help="only this work; may be given again")
     parser.add_argument("--json", type=Path, default=HERE / "peers.json")
@@ -105,7 +107,13 @@ _REFERENCE = {"ref": {"hello", "chain", "array"}, "floor": {"hello", "chain", "c
 
 
 def _text(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) and value < 1000 else f"{value:.0f}" if isinstance(value, float) else str(value)
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float) and value < 1000
+        else f"{value:.0f}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 if __name__ == "__main__":

@@ -17,8 +17,14 @@ HEAD = ("what", "core", "unit", "reference", "against", "ratio", "budget", "moon
 
 def machine() -> str:
     """One line that says on what the figures were taken."""
-    cpu = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
-    parts = (f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}", f"{os.cpu_count()} x {cpu or 'CPU'}")
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
+    )
+    parts = (
+        f"Python {platform.python_version()}",
+        f"SQLite {sqlite3.sqlite_version}",
+        f"{os.cpu_count()} x {cpu or 'CPU'}",
+    )
     return ", ".join((*parts, platform.platform(), f"load average {os.getloadavg()[0]:.1f}"))
 
 
@@ -54,12 +60,23 @@ def columns(rows: Sequence[tuple[str, ...]], left: set[int]) -> str:
 def _cells(figure: Figure) -> tuple[str, ...]:
     sign = ">=" if figure.more_is_better else "<="
     unit = "" if figure.measure == "value" else " x"
-    limits = [f"{sign} {_number(limit)}{unit}" if limit is not None else "" for limit in (figure.budget, figure.moonshot)]
+    limits = [
+        f"{sign} {_number(limit)}{unit}" if limit is not None else "" for limit in (figure.budget, figure.moonshot)
+    ]
     met = {None: "", True: "met", False: "MISSED"}[figure.holds(figure.budget)]
     if figure.holds(figure.moonshot):
         met += ", moonshot"
     ratio = f"{_number(figure.ratio)} x" if figure.ratio is not None else ""
-    return (figure.name, _number(figure.value), figure.unit, _number(figure.reference), figure.against, ratio, *limits, met)
+    return (
+        figure.name,
+        _number(figure.value),
+        figure.unit,
+        _number(figure.reference),
+        figure.against,
+        ratio,
+        *limits,
+        met,
+    )
 
 
 def _number(value: float | None) -> str:
@@ -84,4 +101,5 @@ def to_data(figure: Figure) -> dict[str, Any]:
         "moonshot": figure.moonshot,
         "moonshot_ok": figure.holds(figure.moonshot),
         "note": figure.note,
+        "machine": machine(),
     }

@@ -10,7 +10,7 @@ if work == "import":
     raise SystemExit(0)
 
 
-def built(text, cache=True):
+def built(text, *, cache=True):
     """Nodes are functions by name, so their source is written and compiled."""
     names = {}
     functions = []
@@ -21,7 +21,7 @@ def built(text, cache=True):
     import inspect
     import linecache
 
-    linecache.cache["<bench>"] = (len(text), None, text.splitlines(True), "<bench>")
+    linecache.cache["<bench>"] = (len(text), None, text.splitlines(keepends=True), "<bench>")
     assert inspect.getsource(functions[0])
     builder = driver.Builder().with_modules(ad_hoc_utils.create_temporary_module(*functions, module_name="bench_nodes"))
     return (builder.with_cache(path=folder) if cache else builder).build()

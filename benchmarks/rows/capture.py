@@ -23,10 +23,12 @@ def capture(bench: Bench) -> list[Figure]:
         return cost(bench, [PYTHON, REFERENCES / "ref.py", "print", megabytes, 0], stdout=str(target))
 
     sides = in_turn(bench.runs, ours, script)
-    spent = [values(side) for side in sides]
+    mine, plain = map(values, sides)
     peaks = [values(side, lambda cost: cost.memory) for side in sides]
     extra = [a - b for a, b in zip(*peaks, strict=True)]
     return [
-        figure(f"{megabytes} MB printed", *spent, "s CPU", against="script > file", budget=1.3, moonshot=1.1),
-        Figure(f"{megabytes} MB printed: memory", sorted(extra)[len(extra) // 2], "MB more", measure="value", budget=50),
+        figure(f"{megabytes} MB printed", mine, plain, "s CPU", against="script > file", budget=1.3, moonshot=1.1),
+        Figure(
+            f"{megabytes} MB printed: memory", sorted(extra)[len(extra) // 2], "MB more", measure="value", budget=50
+        ),
     ]

@@ -17,7 +17,7 @@ def command(bench: Bench) -> list[Figure]:
     sides = in_turn(
         2 * bench.runs,
         lambda _: cost(bench, [PYTHON, "-c", "import typer, rich"]),
-        *[lambda _, said=said: _core(bench, home, said) for said in words],  # type: ignore[misc]
+        *[lambda _, said=said: _core(bench, home, said) for said in words],
     )
     toolkit = values(sides[0])
     against = {"against": "import typer, rich", "budget": 2, "moonshot": 1}
@@ -31,7 +31,9 @@ def listing(bench: Bench) -> list[Figure]:
     """`core runs list` (the newest 50) with 100,000 runs against 1,000."""
     many = bench.size(100_000, 10_000)
     small, large = _filled(bench, 1000), _filled(bench, many)
-    ours, theirs = in_turn(2 * bench.runs, lambda _: _core(bench, large, "runs list"), lambda _: _core(bench, small, "runs list"))
+    ours, theirs = in_turn(
+        2 * bench.runs, lambda _: _core(bench, large, "runs list"), lambda _: _core(bench, small, "runs list")
+    )
     name = f"core runs list of {many:,}"
     return [figure(name, values(ours), values(theirs), "ms CPU", 1000, against="of 1,000", budget=1.5, moonshot=1.1)]
 

@@ -20,7 +20,9 @@ def imported(bench: Bench) -> list[Figure]:
         return cost(bench, [PYTHON, "-c", code])
 
     ours, bare = in_turn(3 * bench.runs, lambda _: run("from core import step, pipeline"), lambda _: run("pass"))
-    return [figure("import", values(ours), values(bare), "ms CPU", 1000, against="python -c pass", budget=6, moonshot=4.5)]
+    return [
+        figure("import", values(ours), values(bare), "ms CPU", 1000, against="python -c pass", budget=6, moonshot=4.5)
+    ]
 
 
 def hello(bench: Bench) -> list[Figure]:
@@ -62,7 +64,9 @@ def cached(bench: Bench) -> list[Figure]:
     home, files = bench.home(), bench.home()
     _core(bench, "chain", home, 1)
     _floor(bench, "chain", files, 1)
-    ours, floor = in_turn(2 * bench.runs, lambda _: _core(bench, "chain", home, 1), lambda _: _floor(bench, "chain", files, 1))
+    ours, floor = in_turn(
+        2 * bench.runs, lambda _: _core(bench, "chain", home, 1), lambda _: _floor(bench, "chain", files, 1)
+    )
     return [figure("100 cached steps", values(ours), values(floor), "ms CPU", 1000, against="floor, cached")]
 
 

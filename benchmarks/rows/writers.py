@@ -21,7 +21,9 @@ def writers(bench: Bench) -> list[Figure]:
     home, folder = bench.home(), bench.home()
     ours, floor = [], []
     for number in range(bench.runs + 1):
-        pair = [_race(bench, kind, place, number, processes, steps) for kind, place in (("core", home), ("floor", folder))]
+        pair = [
+            _race(bench, kind, place, number, processes, steps) for kind, place in (("core", home), ("floor", folder))
+        ]
         if number:
             ours.append(pair[0])
             floor.append(pair[1])
@@ -36,7 +38,9 @@ def writers(bench: Bench) -> list[Figure]:
 
 def _race(bench: Bench, kind: str, place: Path, number: int, processes: int, steps: int) -> float:
     """Steps a second from the go to the last that is done."""
-    started = [_start(bench, kind, place, (number * processes + index) * 10_000_000, steps) for index in range(processes)]
+    started = [
+        _start(bench, kind, place, (number * processes + index) * 10_000_000, steps) for index in range(processes)
+    ]
     for process in started:
         _expect(process, "ready")
     began = time.perf_counter()

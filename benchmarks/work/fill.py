@@ -13,7 +13,13 @@ count = int(sys.argv[1])
 
 def run(at):
     name = run_id()
-    started = {"pipeline": "training", "graph": "blake3:00", "source": "run:training", "stack": "default", "parameters": {}}
+    started = {
+        "pipeline": "training",
+        "graph": "blake3:00",
+        "source": "run:training",
+        "stack": "default",
+        "parameters": {},
+    }
     keys = {"epoch": 1, "project": "default", "actor": "bench@bench"}
     yield Event(name, "", 0, "w", 0, EventKind.RUN_STARTED, at, data=started, **keys)
     yield Event(name, "", 0, "w", 1, EventKind.RUN_ENDED, at + 1, data={"state": "completed", "error": ""}, **keys)

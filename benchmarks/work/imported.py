@@ -13,4 +13,6 @@ FORBIDDEN = (
 )
 
 hello.hello(int(sys.argv[1]))
-print(json.dumps({"found": sorted(set(FORBIDDEN) & (set(sys.modules) - before)), "count": len(set(sys.modules) - before)}))
+print(
+    json.dumps({"found": sorted(set(FORBIDDEN) & (set(sys.modules) - before)), "count": len(set(sys.modules) - before)})
+)

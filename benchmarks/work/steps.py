@@ -11,15 +11,15 @@ from chain import chain, inc
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "references"))
 
-import floor  # noqa: E402 - the path must know it first
-import ref  # noqa: E402 - the same
+import floor
+import ref
 
 runs, count = map(int, sys.argv[1:])
 
 
-def took(work):
+def took(work, *args):
     began = time.process_time()
-    work()
+    work(*args)
     return (time.process_time() - began) * 1000 / count
 
 
@@ -34,12 +34,12 @@ with tempfile.TemporaryDirectory() as folder:
     for number in range(runs + 1):
         seed = number * 10_000_000
         seen = {
-            "core": took(lambda: chain(seed, count)),
-            "floor": took(lambda: floor.chain(database, seed, count)),
-            "reused": took(lambda: chain(seed, count)),
-            "floor_reused": took(lambda: floor.chain(database, seed, count)),
-            "ref": took(lambda: ref.chain(folder, seed, count)),
-            "plain": took(lambda: plain(seed)),
+            "core": took(chain, seed, count),
+            "floor": took(floor.chain, database, seed, count),
+            "reused": took(chain, seed, count),
+            "floor_reused": took(floor.chain, database, seed, count),
+            "ref": took(ref.chain, folder, seed, count),
+            "plain": took(plain, seed),
         }
         for name, value in seen.items():
             found[name] += [value] if number else []
