@@ -60,15 +60,18 @@ clean:
 
 .venv/bin/uv:
 	@test -n "$(PYTHON)" || { echo "core needs Python 3.11 or newer: install one, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet uv
+	@echo "making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv
 
 .venv/example.stamp: requirements/example.txt pyproject.toml | .venv/bin/uv
-	$(INSTALL) --require-hashes -r requirements/example.txt
-	$(INSTALL) --no-deps -e .
+	@echo "installing core and what the example needs into .venv"
+	@$(INSTALL) --require-hashes -r requirements/example.txt
+	@$(INSTALL) --no-deps -e .
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt pyproject.toml | .venv/bin/uv
-	$(INSTALL) --require-hashes -r requirements/dev.txt
-	$(INSTALL) --no-deps -e .
+	@echo "installing core and what its tests need into .venv"
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --no-deps -e .
 	@touch $@ .venv/example.stamp
