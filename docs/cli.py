@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.cli.program import NOUNS, every_command
 from core import settings
+from core.cli.program import NOUNS, every_command
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ Fields may be added, never renamed or removed. Times are ISO 8601 in UTC with mi
 
 `core artifact list -o json` is a list of objects: `run`, `step`, `name`, and the keys of an output above.
 
-`core run --dry-run -o json` is an object: `pipeline`, `stack`, `steps` (`step`, `action`: `run`, `reuse` or `maybe`, `reason`).
+`core run --dry-run -o json` is an object: `pipeline`, `stack`, `steps` (`step`, `action`: `run`, `reuse` or `maybe`,
+`reason`).
 
 `core runs diff A B -o json` is an object: `a`, `b`, `same`, `changes` (a list: `what`, `step`, `name`, `a`, `b`).
 
@@ -83,8 +84,9 @@ def reference() -> str:
 
 def _settings() -> Iterator[str]:
     yield (
-        "Strongest first: `--set NAME=VALUE` on the command line, `CORE_<NAME>` in the environment, `[tool.core]` in the\n"
-        "nearest pyproject.toml, the user's file `core/config.toml`. `core config show --origin` tells which one counts.\n"
+        "Strongest first: `--set NAME=VALUE` on the command line, `CORE_<NAME>` in the environment, `[tool.core]`\n"
+        "in the nearest pyproject.toml, the user's file `core/config.toml`. `core config show --origin` tells which\n"
+        "one counts.\n"
     )
     yield "| setting | default | meaning |\n|---|---|---|"
     meanings = dict(_meanings())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import NamedTuple
 
 from core.errors import ConfigurationError
@@ -219,7 +218,9 @@ class _Reader:
 
     def _resources(self, value: Any, line: int) -> Resources:
         texts = dict.fromkeys(("memory", "accelerators", "disk"), self._text)
-        return Resources(**self._each(self._mapping(value, line), {"cpus": self._positive, **texts}, "key of resources"))
+        return Resources(
+            **self._each(self._mapping(value, line), {"cpus": self._positive, **texts}, "key of resources")
+        )
 
     def _image(self, value: Any, line: int) -> ImageSettings:
         readers: dict[str, Callable[[Any, int], Any]] = {

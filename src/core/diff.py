@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.view import RunView, StepView
 
     Code = Callable[[str], Mapping[str, Any]]
-    """Gives the parts behind a code digest, as `CodeFingerprint.parts`: name to digest and place; empty when it is unknown."""
+    """Gives the parts behind a code digest (`CodeFingerprint.parts`: name to digest and place); empty when unknown."""
 
 KINDS = ("graph", "code", "parameter", "environment", "state", "artifact", "time")
 """What a change may be of, in the order in which they are told: causes before effects."""
@@ -35,7 +35,7 @@ class Change(NamedTuple):
     name: str
     """Parameter, output, function, ...; empty where the step itself is meant."""
     a: Any
-    """What the first run has, as plain data (for code: the place, for an artifact: the digest); None where it has nothing."""
+    """What the first run has, as plain data (for code a place, for an artifact a digest); None where it has none."""
     b: Any
     """The same of the second run."""
 

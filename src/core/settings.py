@@ -1,4 +1,4 @@
-"""Settings: the command line, `CORE_*` environment, `[tool.core]` of pyproject.toml, the user's file; strongest first."""
+"""Settings: command line, `CORE_*` environment, `[tool.core]` of pyproject.toml, the user's file; strongest first."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FOLDER = ".core"
 
 
 class Settings(NamedTuple):
-    """What a person may set, resolved. Each field is also the name in a file and, as `CORE_<NAME>`, in the environment."""
+    """What a person may set. Each field is also the name in a file and, as `CORE_<NAME>`, in the environment."""
 
     home: str = ""
-    """Folder of all state, absolute; by default the nearest `.core/` at or above the working folder, else the user's data folder."""
+    """Folder of all state; by default the nearest `.core/` at or above the working one, else the user's data folder."""
     project: str = "default"
     """Project that new runs belong to."""
     stack: str = ""
@@ -56,7 +56,8 @@ def closest(name: str, known: Any) -> str:
 def resolve(overrides: Mapping[str, str] | None = None) -> Settings:
     """The settings that hold here and now; `overrides` are the strongest, as text.
 
-    Raises `ConfigurationError` with file, line and the closest right key. Reads at most one pyproject.toml and the user's file.
+    Raises `ConfigurationError` with file, line and the closest right key. Reads at most one pyproject.toml and the
+    user's file.
     """
     values: dict[str, Any] = {name: value for name, value, _ in _found(overrides or {})}
     return Settings(**values)
@@ -110,7 +111,7 @@ def _project_folders() -> Iterator[str]:
 
 
 def _own(path: str) -> bool:
-    """Whether the folder is this user's: what others plant above the working folder (in /tmp, say) must not catch runs."""
+    """Whether the folder is this user's: what others plant above the working folder must not catch runs."""
     if sys.platform == "win32":
         return True
     user = os.getuid()

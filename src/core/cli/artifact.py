@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.cli.command import Parser
+    from core.cli.output import Columns
 
 
 def _list_arguments(parser: Parser) -> None:
@@ -45,7 +46,7 @@ def _list(arguments: Namespace) -> int:
                     ]
     if arguments.type:
         rows = [row for row in rows if arguments.type.lower() in row["type"].lower()]
-    columns = {"run": short, "step": str, "name": str, "type": _class, "size": size, "digest": _digest}
+    columns: Columns = {"run": short, "step": str, "name": str, "type": _class, "size": size, "digest": _digest}
     listing(rows, arguments.output, columns)
     return 0
 
@@ -144,10 +145,10 @@ def _bytes(value: Any) -> bytes:
     if kind == "numpy":
         import io  # start-up time: only an array needs it
 
-        import numpy  # an optional library: the value is of it, so it is there
+        import numpy as np  # an optional library: the value is of it, so it is there
 
         buffer = io.BytesIO()
-        numpy.save(buffer, value, allow_pickle=False)
+        np.save(buffer, value, allow_pickle=False)
         return buffer.getvalue()
     import json  # start-up time: few come here
 

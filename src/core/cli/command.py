@@ -74,7 +74,7 @@ class Parser(ArgumentParser):
         raise UsageError(f"{self.prog}: {message}", f"`{self.prog} --help` shows how to call it")
 
     def _check_value(self, action: Action, value: Any) -> None:
-        """argparse's check of `choices`, with the closest match."""
+        """Argparse's check of `choices`, with the closest match."""
         if action.choices is not None and value not in action.choices:
             name = "/".join(action.option_strings) or action.metavar or action.dest
             choices = ", ".join(map(str, action.choices))

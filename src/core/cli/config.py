@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from core.cli.command import Parser
+    from core.cli.output import Columns
 
 
 def _arguments(parser: Parser) -> None:
@@ -23,9 +24,9 @@ def _show(arguments: Namespace) -> int:
         {"name": name, "value": list(value) if isinstance(value, tuple) else value, "origin": where}
         for name, value, where in origins(arguments.overrides)
     ]
-    columns = {"name": str, "value": _written, "origin": str}
+    columns: Columns = {"name": str, "value": _written, "origin": str}
     if not arguments.origin:
-        del columns["origin"]
+        columns = {"name": str, "value": _written}
         rows = [{"name": row["name"], "value": row["value"]} for row in rows]
     listing(rows, arguments.output, columns)
     return 0

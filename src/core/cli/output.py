@@ -80,14 +80,12 @@ def emit(data: Any, form: str) -> None:
     print(json.dumps(data, indent=2))
 
 
-def listing(
-    rows: Sequence[Mapping[str, Any]], form: str, columns: Columns, data: Callable[[Any], Any] | None = None
-) -> None:
-    """Print `rows` in the `form` that the person chose: a table of `columns`, or all of `data(row)`, by default the row."""
+def listing(rows: Sequence[Mapping[str, Any]], form: str, columns: Columns) -> None:
+    """Print `rows` in the `form` that the person chose: a table of `columns`, or each row as a whole."""
     if form == "table":
         table(list(columns), [[write(row[key]) for key, write in columns.items()] for row in rows])
     else:
-        emit([data(row) if data else row for row in rows], form)
+        emit(list(rows), form)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

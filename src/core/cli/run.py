@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import nullcontext, redirect_stdout
 
 from core.cli.command import Command
 from core.cli.output import emit, say, table
@@ -13,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from core.cli.command import Parser
@@ -115,13 +118,19 @@ def _run(arguments: Namespace) -> int:
     if arguments.dry_run:
         return _plan(pipeline, parameters, options, arguments.output)
     try:
-        view = pipeline.run(parameters, options)
+        with _clear_stdout(arguments.output):
+            view = pipeline.run(parameters, options)
     except RunFailed as failed:
         if arguments.output != "table":
             emit(failed.run.to_data(), arguments.output)
         raise
     _told(view, arguments.output)
     return 0
+
+
+def _clear_stdout(form: str) -> AbstractContextManager[object]:
+    """What steps print must not stand in the JSON: it goes to stderr then."""
+    return nullcontext() if form == "table" else redirect_stdout(sys.stderr)
 
 
 def _told(view: RunView, form: str) -> None:

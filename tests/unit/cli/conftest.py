@@ -70,7 +70,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def core(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:  # noqa: ARG001 - sets the folder
+def core(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     """Calls the command in this process: `core("runs", "list")`."""
 
     def call(*words: str) -> Done:
