@@ -61,7 +61,9 @@ class TrackingStore(ABC):
     """Where the events lie."""
 
     @abstractmethod
-    def append(self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None) -> None:
+    def append(
+        self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
+    ) -> None:
         """Append `events` (and `documents`, text by digest) in one transaction, all or none.
 
         An event that is there already is a no-op; the same key with other content raises `EventConflictError`. With a
@@ -86,11 +88,11 @@ class TrackingStore(ABC):
         pipeline: str | None = None,
         state: str | None = None,
     ) -> list[RunRow]:
-        """Newest runs first; `before` is a run id to page on from."""
+        """Newest runs first, those whose start is recorded; `before` is a run id to page on from."""
 
     @abstractmethod
     def find_run(self, prefix: str, project: str | None = None) -> list[str]:
-        """Ids of at most 10 runs whose id starts or ends with `prefix` (a person types the last characters), newest first."""
+        """Ids of at most 10 runs that start or end with `prefix` (a person types the last characters), newest first."""
 
     @abstractmethod
     def delete_run(self, run: str) -> None:
@@ -102,7 +104,7 @@ class TrackingStore(ABC):
 
     @abstractmethod
     def latest(self, pipeline: str, step: str, project: str = "default") -> LatestAttempt | None:
-        """Newest completed attempt of `step` (a node id) in runs of `pipeline`."""
+        """Newest completed attempt, or reuse of one, of `step` (a node id) in runs of `pipeline`."""
 
     @abstractmethod
     def recorded(self, digest: str) -> bool:
@@ -117,7 +119,7 @@ class TrackingStore(ABC):
 
     @abstractmethod
     def renew(self, lease: Lease, seconds: float) -> Lease:
-        """Extend by `seconds` from now; raises `LeaseLostError` when the epoch is no longer the newest."""
+        """Extend by `seconds` from now; raises `LeaseLostError` when released, or the epoch is no longer the newest."""
 
     @abstractmethod
     def release(self, lease: Lease) -> None:

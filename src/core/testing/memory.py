@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _Key = tuple[str, str, int, str, int]
+_RESULTS = (EventKind.ATTEMPT_COMPLETED, EventKind.STEP_REUSED)
 
 
 class ManualClock:
@@ -54,13 +55,15 @@ class MemoryTrackingStore(TrackingStore):
         self._documents: dict[str, str] = {}
         self._leases: dict[str, Lease] = {}
 
-    def append(self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None) -> None:
+    def append(
+        self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
+    ) -> None:
         """See the port."""
         with self._lock:
             if fence is not None:
                 held = self._leases.get(fence.name)
                 if held is not None and held.epoch > fence.epoch:
-                    raise LeaseLostError(f"the lease on {fence.name!r} has epoch {held.epoch} by now", "this writer must stop")
+                    raise LeaseLostError(f"{fence.owner!r} lost its lease on {fence.name!r}", "this writer must stop")
             new: dict[_Key, Event] = {}
             for event in events:
                 key, plain = event[:5], event._replace(kind=str(event.kind), data=json.loads(json.dumps(event.data)))
@@ -69,7 +72,7 @@ class MemoryTrackingStore(TrackingStore):
                     raise EventConflictError(f"event {key!r} is recorded with other content", "nothing was appended")
                 new[key] = there or plain
             self._events.update(new)
-            self._documents |= {digest: text for digest, text in (documents or {}).items() if digest not in self._documents}
+            self._documents = {**(documents or {}), **self._documents}
 
     def events(self, run: str, step: str | None = None) -> list[Event]:
         """See the port."""
@@ -94,7 +97,8 @@ class MemoryTrackingStore(TrackingStore):
     ) -> list[RunRow]:
         """See the port."""
         with self._lock:
-            rows = [row for run in sorted({event.run for event in self._events.values()}, reverse=True) if (row := self._row(run))]
+            ids = sorted({event.run for event in self._events.values()}, reverse=True)
+            rows = [row for run in ids if (row := self._row(run))]
         return [
             row
             for row in rows
@@ -116,8 +120,9 @@ class MemoryTrackingStore(TrackingStore):
             state, ended_at = ends[0].data.get("state", "failed"), ends[0].at
         elif lease is None or lease.expires_at <= self.clock():
             state = "lost"
-        names = (start.data.get("pipeline", ""), start.data.get("stack", ""))
-        return RunRow(run, names[0], state, min(event.at for event in starts), ended_at, names[1], start.project, start.actor)
+        pipeline, stack = start.data.get("pipeline", ""), start.data.get("stack", "")
+        started_at = min(event.at for event in starts)
+        return RunRow(run, pipeline, state, started_at, ended_at, stack, start.project, start.actor)
 
     def find_run(self, prefix: str, project: str | None = None) -> list[str]:
         """See the port."""
@@ -158,16 +163,16 @@ class MemoryTrackingStore(TrackingStore):
         """See the port."""
         with self._lock:
             for event in reversed(self._results(project)):
-                done = event.kind in (EventKind.ATTEMPT_COMPLETED, EventKind.STEP_REUSED)
-                if done and event.step == step and event.data.get("pipeline") == pipeline:
+                if event.kind in _RESULTS and event.step == step and event.data.get("pipeline") == pipeline:
                     told = event.data.get("fingerprint") or {}
-                    return LatestAttempt(event.run, json.loads(self._documents.get(told, "{}")) if isinstance(told, str) else told)
+                    known = json.loads(self._documents.get(told, "{}")) if isinstance(told, str) else told
+                    return LatestAttempt(event.run, known)
         return None
 
     def recorded(self, digest: str) -> bool:
         """See the port."""
         with self._lock:
-            done = [event for event in self._events.values() if event.kind in (EventKind.ATTEMPT_COMPLETED, EventKind.STEP_REUSED)]
+            done = [event for event in self._events.values() if event.kind in _RESULTS]
         outputs: list[dict[str, Any]] = [data for event in done for data in event.data.get("outputs", {}).values()]
         return any(digest == data["digest"] or digest in data.get("parts", ()) for data in outputs)
 
@@ -231,7 +236,8 @@ class MemoryCatalog(Catalog):
             key = (entry.project, entry.kind, entry.name)
             there = self._entries[key].revision if key in self._entries else 0
             if there != entry.revision:
-                raise ConflictError(f"{entry.kind} {entry.name!r} is at revision {there}, not {entry.revision}", "read it again")
+                where = f"at revision {there}, not {entry.revision}"
+                raise ConflictError(f"{entry.kind} {entry.name!r} is {where}", "read it again")
             data = json.loads(json.dumps(dict(entry.data)))
             self._entries[key] = entry._replace(revision=there + 1, changed_at=self.clock(), data=data)
             return copy.deepcopy(self._entries[key])

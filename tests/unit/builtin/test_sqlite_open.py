@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -16,9 +17,20 @@ from core.builtin.sqlite.connection import APPLICATION_ID, SCHEMA, Database
 from core.builtin.sqlite.diagnosis import sqlite_defect
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.errors import CorruptDataError, NotFoundError, StoreError, UsageError
-from core.testing.suites.tracking_store import completed, ended, run_id, started
+from core.testing.suites.sample import completed, ended, run_id, started
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+@pytest.fixture(autouse=True)
+def all_closed(monkeypatch):
+    """Close what a test leaves open: it dies on purpose in many of them."""
+    made, real = [], Database.__init__
+    monkeypatch.setattr(Database, "__init__", lambda self, path: (made.append(self), real(self, path))[1])
+    yield
+    for database in made:
+        if hasattr(database, "_connection"):
+            database.close()
 
 
 @pytest.fixture
@@ -47,7 +59,9 @@ def refused(path, kind, *words):
 def test_a_new_file_is_ours_and_in_wal_mode(path):
     Database(path).close()
     plain = sqlite3.connect(path)
-    values = [plain.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version", "journal_mode")]
+    values = [
+        plain.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version", "journal_mode")
+    ]
     plain.close()
     assert values == [APPLICATION_ID, SCHEMA, "wal"]
 
@@ -169,12 +183,12 @@ def as_nobody(call):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to give up root's rights")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork in a process that may have threads
-@pytest.mark.parametrize(("file", "folder"), [(0o444, 0o755), (0o444, 0o555), (0o000, 0o755), (0o644, 0o000), (0o644, 0o555)])
-def test_read_only_places(tmp_path_factory, file, folder):
-    import tempfile
-
+@pytest.mark.parametrize(
+    ("file", "folder"), [(0o444, 0o755), (0o444, 0o555), (0o000, 0o755), (0o644, 0o000), (0o644, 0o555)]
+)
+def test_read_only_places(file, folder):
     with tempfile.TemporaryDirectory() as top:  # pytest's own folders keep strangers out
-        os.chmod(top, 0o755)
+        os.chmod(top, 0o755)  # noqa: S103
         path = Path(top) / "home" / "core.db"
         filled(path, 1)
         before = path.read_bytes()
@@ -203,14 +217,15 @@ def test_a_full_disk_loses_nothing(path):
 def test_a_really_full_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "none", disk], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "none", disk], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small disk is not allowed here")
     try:
         store = SqliteTrackingStore(disk / "core.db")
         with pytest.raises(StoreError, match=str(disk)):
-            for number in range(500):
-                store.append([completed("y" * 2000, run_id(number))])
+            [store.append([completed("y" * 2000, run_id(number))]) for number in range(500)]
         kept = len(store.runs(limit=None)), store.events(run_id(0))
         assert kept[1]
         assert store.database.check() == []
@@ -226,8 +241,7 @@ def test_a_database_removed_while_in_use_is_told(path):
     for file in path.parent.iterdir():
         file.unlink()
     with pytest.raises(StoreError, match="removed"):
-        for number in range(20):
-            store.append([started(run_id(number))])
+        [store.append([started(run_id(number))]) for number in range(20)]
 
 
 def test_what_cannot_be_stored_is_refused_whole(path):
@@ -261,7 +275,7 @@ def test_after_close_it_says_so(path):
 
 
 def test_a_failed_migration_leaves_nothing(path, monkeypatch):
-    monkeypatch.setattr(module, "load_migration", lambda version: ["CREATE TABLE t (a)", "CREATE NONSENSE"])
+    monkeypatch.setattr(module, "load_migration", lambda _: ["CREATE TABLE t (a)", "CREATE NONSENSE"])
     with pytest.raises(StoreError):
         Database(path)
     monkeypatch.undo()
@@ -282,7 +296,8 @@ def test_the_store_and_the_catalog_share_a_file_or_a_connection(path):
 def test_threads_share_a_store(path):
     store = SqliteTrackingStore(path)
     work = [
-        threading.Thread(target=lambda name=name: [store.append([completed(step=f"{name}{n}")]) for n in range(40)]) for name in "abcd"
+        threading.Thread(target=lambda name=name: [store.append([completed(step=f"{name}{n}")]) for n in range(40)])
+        for name in "abcd"
     ]
     for thread in work:
         thread.start()
@@ -314,7 +329,10 @@ OPEN = "import sys; from core.builtin.sqlite.tracking import SqliteTrackingStore
 
 
 def test_processes_create_a_database_at_once(path):
-    crowd = [subprocess.Popen([sys.executable, "-c", OPEN, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
+    crowd = [
+        subprocess.Popen([sys.executable, "-c", OPEN, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(6)
+    ]
     for process in crowd:
         process.stdin.write(b"\n")
         process.stdin.flush()
@@ -346,7 +364,15 @@ def test_the_golden_databases_open(path, schema):
 
 @pytest.mark.parametrize(
     ("version", "bad"),
-    [((3, 40, 1), True), ((3, 51, 2), True), ((3, 51, 3), False), ((3, 53, 0), False), ((3, 50, 6), True), ((3, 50, 7), False), ((3, 44, 6), False)],
+    [
+        ((3, 40, 1), True),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+        ((3, 53, 0), False),
+        ((3, 50, 6), True),
+        ((3, 50, 7), False),
+        ((3, 44, 6), False),
+    ],
 )
 def test_the_defect_is_told(version, bad):
     assert bool(sqlite_defect(version)) is bad

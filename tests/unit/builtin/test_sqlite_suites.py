@@ -1,9 +1,15 @@
-"""The conformance suites on SQLite, and on the doubles."""
+"""The conformance suites on SQLite, and on the doubles; and that both say the same of any events."""
+
+import tempfile
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.builtin.sqlite.catalog import SqliteCatalog
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.testing.memory import ManualClock, MemoryCatalog, MemoryTrackingStore
 from core.testing.suites.catalog import CatalogSuite
+from core.testing.suites.sample import answers_of, history
 from core.testing.suites.tracking_store import TrackingStoreSuite
 
 
@@ -16,7 +22,7 @@ class TestSqliteTracking(TrackingStoreSuite):
 
 
 class TestMemoryTracking(TrackingStoreSuite):
-    def make_store(self, folder):
+    def make_store(self, folder):  # noqa: ARG002
         return MemoryTrackingStore(ManualClock())
 
     def wait(self, store, seconds):
@@ -29,5 +35,27 @@ class TestSqliteCatalog(CatalogSuite):
 
 
 class TestMemoryCatalog(CatalogSuite):
-    def make_catalog(self, folder):
+    def make_catalog(self, folder):  # noqa: ARG002
         return MemoryCatalog()
+
+
+@given(chance=st.randoms(use_true_random=False), data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_any_order_of_any_events_gives_what_the_double_says(chance, data):
+    events = history(chance)
+    order = data.draw(st.permutations(events + events[:7]))
+    with tempfile.TemporaryDirectory() as folder:
+        store, double = SqliteTrackingStore(f"{folder}/core.db", ManualClock()), MemoryTrackingStore(ManualClock())
+        double.append(events)
+        while order:
+            size = data.draw(st.integers(1, 20))
+            store.append(order[:size])
+            order = order[size:]
+            if data.draw(st.booleans()):
+                store.recorded("fill the index")
+        assert answers_of(store) == answers_of(double)
+        gone = events[0].run
+        store.delete_run(gone)
+        double.delete_run(gone)
+        assert answers_of(store) == answers_of(double)
+        store.close()

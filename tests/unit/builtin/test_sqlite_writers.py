@@ -9,7 +9,7 @@ import pytest
 from core.builtin.sqlite import connection as module
 from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.tracking import SqliteTrackingStore
-from core.testing.suites.tracking_store import completed, ended, event, run_id, started
+from core.testing.suites.sample import completed, ended, event, run_id, started
 
 WRITE = """
 import sys
@@ -30,7 +30,10 @@ store.close()
 
 def test_32_processes_write(tmp_path):
     path = str(tmp_path / "core.db")
-    crowd = [subprocess.Popen([sys.executable, "-c", WRITE, path, run_id(number), "12"], stderr=subprocess.PIPE) for number in range(32)]
+    crowd = [
+        subprocess.Popen([sys.executable, "-c", WRITE, path, run_id(number), "12"], stderr=subprocess.PIPE)
+        for number in range(32)
+    ]
     assert [process.communicate()[1] for process in crowd] == [b""] * 32
     store = SqliteTrackingStore(path)
     assert [row.state for row in store.runs(limit=None)] == ["completed"] * 32

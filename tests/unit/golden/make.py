@@ -8,7 +8,7 @@ from core.builtin.sqlite.connection import SCHEMA, Database
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.model.event import EventKind
 from core.ports.catalog import Entry
-from core.testing.suites.tracking_store import completed, ended, event, run_id, started
+from core.testing.suites.sample import completed, ended, event, run_id, started
 
 
 def make(path):
@@ -18,10 +18,14 @@ def make(path):
     lease = store.acquire(run_id(1), "golden", 60.0)
     store.append([started(graph="blake3:graph"), completed("a"), ended()], lease, {"blake3:graph": '{"nodes":[]}'})
     store.append([started(run_id(2)), ended(run_id(2), state="failed"), started(run_id(2), epoch=2, writer="x")])
-    reused = event(EventKind.STEP_REUSED, run_id(2), "load", 1, 4, pipeline="training", fingerprint={"code": "a"}, outputs={})
+    reused = event(
+        EventKind.STEP_REUSED, run_id(2), "load", 1, 4, pipeline="training", fingerprint={"code": "a"}, outputs={}
+    )
     store.append([reused, ended(run_id(2), epoch=2, writer="x"), started(run_id(3), project="other", surprise=[1])])
     store.cached([])
-    catalog.put(catalog.put(Entry("stack", "default", 0, {"orchestrator": "local"}))._replace(data={"orchestrator": "docker"}))
+    catalog.put(
+        catalog.put(Entry("stack", "default", 0, {"orchestrator": "local"}))._replace(data={"orchestrator": "docker"})
+    )
     catalog.put(Entry("stack", "cloud", 0, {"of_the_future": True}, actor="me@here"))
     database.close()
 

@@ -32,7 +32,8 @@ class SqliteCatalog(Catalog):
         """See the port."""
         for row in self.database.read(self._sql["get"], (project, kind, name)):
             return _entry(row)
-        raise not_found(kind, name, [name for (name,) in self.database.read(self._sql["names"], (project, kind))])
+        names = self.database.read(self._sql["names"], (project, kind))
+        raise not_found(kind, name, [other for (other,) in names])
 
     def list(self, kind: str, project: str = "default") -> list[Entry]:
         """See the port."""
@@ -53,7 +54,8 @@ class SqliteCatalog(Catalog):
         with self.database.transaction() as connection:
             there = self._revision(connection, kind, name, project)
             if not there:
-                raise not_found(kind, name, [name for (name,) in connection.execute(self._sql["names"], (project, kind))])
+                names = connection.execute(self._sql["names"], (project, kind)).fetchall()
+                raise not_found(kind, name, [other for (other,) in names])
             check_revision(kind, name, there, revision)
             connection.execute(self._sql["delete"], (project, kind, name))
 
@@ -69,7 +71,7 @@ class SqliteCatalog(Catalog):
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    return Entry(*row[:3], json.loads(row[3]), *row[4:])
+    return Entry._make((*row[:3], json.loads(row[3]), *row[4:]))
 
 
 def check_revision(kind: str, name: str, there: int, read: int) -> None:
@@ -77,7 +79,8 @@ def check_revision(kind: str, name: str, there: int, read: int) -> None:
     if there != read:
         what = f"is at revision {there}" if there else "does not exist"
         wanted = f"revision {read} was expected" if read else "it was to be created"
-        raise ConflictError(f"{kind} {name!r} {what}, {wanted}", "someone else changed it: read it again and repeat your change")
+        hint = "someone else changed it: read it again and repeat your change"
+        raise ConflictError(f"{kind} {name!r} {what}, {wanted}", hint)
 
 
 def not_found(kind: str, name: str, names: list[str]) -> NotFoundError:

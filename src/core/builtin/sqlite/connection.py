@@ -43,7 +43,8 @@ _inherited: list[sqlite3.Connection] = []  # a forked child must neither use nor
 class Database:
     """A connection that threads share and a forked child replaces by its own.
 
-    Raises `StoreError` when the file can't be opened or written, `CorruptDataError` when it is damaged, foreign or newer.
+    Raises `StoreError` when the file can't be opened or written, `CorruptDataError` when it is damaged, foreign or
+    newer.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -165,12 +166,18 @@ class Transaction:
         database._enter()
         try:
             database._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
+        except BaseException as error:  # Ctrl-C, too: it is told after BEGIN has worked
+            if database._connection.in_transaction:
+                database._connection.execute("ROLLBACK")
             database._lock.release()
-            raise explained(error, database.path) from error
+            if isinstance(error, sqlite3.Error):
+                raise explained(error, database.path) from error
+            raise
         return database._connection
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         """Commit, or roll back."""
         database = self._database
         connection = database._connection
@@ -179,10 +186,9 @@ class Transaction:
                 connection.execute("COMMIT")
                 database._committed()
         except sqlite3.Error as failure:
-            error = failure
             raise explained(failure, database.path) from failure
         finally:
-            if error is not None and connection.in_transaction:  # SQLite itself rolls back on some errors
+            if connection.in_transaction:  # SQLite itself rolls back on some errors
                 connection.execute("ROLLBACK")
             database._lock.release()
         if isinstance(error, sqlite3.Error | UnicodeEncodeError | OverflowError):
@@ -201,9 +207,11 @@ def _look(path: str) -> None:
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
         except OSError as error:
-            raise StoreError(f"the folder of {path!r} cannot be made ({error})", "point CORE_HOME at a writable folder") from error
+            hint = "point CORE_HOME at a writable folder"
+            raise StoreError(f"the folder of {path!r} cannot be made ({error})", hint) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise StoreError(f"the database {path!r} cannot be reached ({error})", "give the path of a file in a folder of yours") from error
+        hint = "give the path of a file in a folder of yours"
+        raise StoreError(f"the database {path!r} cannot be reached ({error})", hint) from error
 
 
 def _size(path: str) -> int:
@@ -244,7 +252,8 @@ def _check_length(connection: sqlite3.Connection, path: str) -> None:
     (page_size,) = connection.execute("PRAGMA page_size").fetchone()
     size = _size(path)
     if size < pages * page_size and not _size(path + "-wal"):  # else the last pages may be in the WAL
-        raise CorruptDataError(f"the database {path!r} is cut off: {size} of {pages * page_size} bytes are there", RESTORE)
+        whole = pages * page_size
+        raise CorruptDataError(f"the database {path!r} is cut off: {size} of {whole} bytes are there", RESTORE)
 
 
 def _version(connection: sqlite3.Connection, path: str) -> int:

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from core.errors import CoreError
 
 RESTORE = (
-    "nothing was changed; restore the file from a copy, or move it (and its -wal and -shm files) away and core starts a "
-    "new one; `sqlite3 FILE .recover` may save rows"
+    "nothing was changed; restore the file from a copy, or move it (and its -wal and -shm files) away and core starts "
+    "a new one; `sqlite3 FILE .recover` may save rows"
 )
 FOREIGN = "nothing was changed; point CORE_HOME at another folder, or move the file away"
 
 _STORE = {
     "SQLITE_FULL": ("cannot grow: the disk is full", "free some space; what was recorded before is safe"),
     "SQLITE_READONLY": ("cannot be written", "make the file and its folder writable, or point CORE_HOME elsewhere"),
-    "SQLITE_CANTOPEN": ("cannot be opened", "make the file and its folder readable and writable, or point CORE_HOME elsewhere"),
+    "SQLITE_CANTOPEN": ("cannot be opened", "make the file and its folder writable, or point CORE_HOME elsewhere"),
     "SQLITE_BUSY": ("was locked by another process for too long", "end the process that holds it, then try again"),
     "SQLITE_LOCKED": ("was locked by another connection", "try again"),
     "SQLITE_IOERR": ("could not be read or written", "look at the disk (full, unplugged, a network folder?)"),
@@ -58,6 +58,6 @@ def sqlite_defect(version: tuple[int, ...] | None = None) -> str:
         return ""
     number = ".".join(map(str, version))
     return (
-        f"SQLite {number} can damage a database when a checkpoint meets a write (the WAL-reset defect, fixed in 3.51.3): "
-        "core keeps the two apart, but open core.db with no other program while core writes"
+        f"SQLite {number} can damage a database when a checkpoint meets a write (the WAL-reset defect, fixed in "
+        "3.51.3): core keeps the two apart, but open core.db with no other program while core writes"
     )

@@ -26,7 +26,7 @@ def row_of(event: Event) -> tuple[Any, ...]:
 
 def event_of(row: tuple[Any, ...]) -> Event:
     """The event that stands in a row."""
-    return Event(*row[:8], json.loads(row[8]), *row[9:])
+    return Event._make((*row[:8], json.loads(row[8]), *row[9:]))
 
 
 def same_content(stored: tuple[Any, ...], row: tuple[Any, ...]) -> bool:

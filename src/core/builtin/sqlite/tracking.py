@@ -41,7 +41,9 @@ class SqliteTrackingStore(TrackingStore):
         self._sql = load_queries("tracking.sql")
         self._results = ResultIndex(self.database, self._sql)
 
-    def append(self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None) -> None:
+    def append(
+        self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
+    ) -> None:
         """See the port. The run's row is written in the same transaction; results are indexed when somebody asks."""
         rows = [row_of(event) for event in events]
         sql = self._sql
@@ -67,7 +69,7 @@ class SqliteTrackingStore(TrackingStore):
             stored = connection.execute(self._sql["same_key"], row[:5]).fetchone()
             if not same_content(stored, row):
                 raise EventConflictError(
-                    f"event {row[:5]!r} (run, step, attempt, writer, seq) is recorded in {self.uri!r} with other content",
+                    f"event {row[:5]!r} (run, step, attempt, writer, seq) stands in {self.uri!r} with other content",
                     "nothing was appended; two writers use one name, or a journal was changed: keep both for a look",
                 )
 
@@ -119,7 +121,7 @@ class SqliteTrackingStore(TrackingStore):
         return [run for (run,) in self.database.read(self._sql["find_run"], (prefix,) * 4 + (project,) * 2)]
 
     def delete_run(self, run: str) -> None:
-        """See the port. The lease stays, so that a writer that lost it can't come back; documents stay, others may use them."""
+        """See the port. The lease stays, so that a silent writer can't come back; so do documents: they are shared."""
         with self.database.transaction() as connection:
             if connection.execute(self._sql["events_of_run"], (run,)).fetchone() is None:
                 raise NotFoundError(f"no run {run!r} in {self.uri!r}", "`core runs list` tells which there are")

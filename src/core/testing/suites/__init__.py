@@ -4,5 +4,8 @@ import pytest
 
 # So that a failing assert shows its values, as in a test module.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{suite}" for suite in ("artifact_store", "catalog", "materializer", "orchestrator", "tracking_store"))
+    *(
+        f"{__name__}.{suite}"
+        for suite in ("artifact_store", "catalog", "leases", "materializer", "orchestrator", "tracking_store")
+    )
 )

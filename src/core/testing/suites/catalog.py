@@ -1,8 +1,7 @@
-"""Conformance suite of the catalog port. A plugin's test module needs no more than this:
+"""Conformance suite of the catalog port.
 
-    class TestMine(CatalogSuite):
-        def make_catalog(self, folder):
-            return MyCatalog(folder / "catalog")
+A plugin's test module needs no more than a subclass whose name starts with `Test`:
+`class TestMine(CatalogSuite)` with a method `make_catalog(self, folder)` that returns a new, empty catalog.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import pytest
 
 from core.errors import ConflictError, NotFoundError
 from core.ports.catalog import Entry
-from core.testing.suites.tracking_store import HOSTILE
+from core.testing.suites.sample import HOSTILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

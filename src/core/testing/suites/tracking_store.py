@@ -1,107 +1,44 @@
-"""Conformance suite of the tracking store port. A plugin's test module needs no more than this:
+"""Conformance suite of the tracking store port.
 
-    class TestMine(TrackingStoreSuite):
-        def make_store(self, folder):
-            return MyStore(folder / "events")
+A plugin's test module needs no more than a subclass whose name starts with `Test`:
+`class TestMine(TrackingStoreSuite)` with a method `make_store(self, folder)` that returns a new, empty store.
 """
 
 from __future__ import annotations
 
 import random
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.errors import ConflictError, EventConflictError, LeaseLostError, NotFoundError
-from core.model.event import Event, EventKind
+from core.errors import EventConflictError, NotFoundError
+from core.model.event import EventKind
+from core.testing.suites.leases import LeaseSuite
+from core.testing.suites.sample import HOSTILE, answers_of, completed, ended, event, history, run_id, started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from core.ports.tracking_store import TrackingStore
 
-HOSTILE = (
-    "..",
-    "../../etc/passwd",
-    "nul\0inside",
-    "x" * 300,
-    "\u202eright to left \u05d0",
-    "; DROP TABLE events; --",
-    "'quoted' \"twice\" `thrice`",
-    "%_[*]?",
-    "new\nline",
-    "\U0001f680",
-)
-"""Names that break careless stores; other suites may use them too."""
 
-
-def run_id(number: int) -> str:
-    """Run ids as UUIDv7 sort: by time."""
-    return f"0197f000-0000-7000-8000-{number:012x}"
-
-
-def event(kind: str, run: str = run_id(1), step: str = "", attempt: int = 0, seq: int = 0, **more: Any) -> Event:
-    """An event; `more` are its other fields, those that no event has go to `data`."""
-    fields = {name: more.pop(name) for name in ("writer", "at", "epoch", "project", "actor", "version") if name in more}
-    return Event(
-        run, step, attempt, fields.pop("writer", "w"), seq, kind, fields.pop("at", 100.0 + seq), fields.pop("epoch", 1), more, **fields
-    )
-
-
-def started(run: str = run_id(1), **more: Any) -> Event:
-    """A run's start."""
-    return event(EventKind.RUN_STARTED, run, **{"pipeline": "training", "stack": "default", **more})
-
-
-def ended(run: str = run_id(1), **more: Any) -> Event:
-    """A run's end."""
-    return event(EventKind.RUN_ENDED, run, **{"seq": 99, "state": "completed", **more})
-
-
-def completed(key: str = "k", run: str = run_id(1), step: str = "load", attempt: int = 1, **more: Any) -> Event:
-    """A completed attempt with one output that has a part."""
-    output = {"digest": f"blake3:{key}", "size": 2, "type": "builtins:int", "materializer": "json", "text": "12", "parts": [f"part:{key}"]}
-    data = {"seq": 2, "key": key, "pipeline": "training", "fingerprint": {"code": key}, "outputs": {"output": output}}
-    return event(EventKind.ATTEMPT_COMPLETED, run, step, attempt, **{**data, **more})
-
-
-class TrackingStoreSuite:
-    """Subclass it as `Test...` and say how to make your store."""
-
-    def make_store(self, folder: Path) -> TrackingStore:
-        """A new, empty store that may keep its data in `folder`."""
-        raise NotImplementedError
-
-    def wait(self, store: TrackingStore, seconds: float) -> None:  # noqa: ARG002 - a double moves its clock
-        """Let `seconds` pass by the store's clock."""
-        time.sleep(seconds)
-
-    @pytest.fixture
-    def fresh(self, tmp_path: Path) -> Iterator[Callable[[], TrackingStore]]:
-        """Makes empty stores, closes them after the test."""
-        stores: list[TrackingStore] = []
-
-        def make() -> TrackingStore:
-            folder = tmp_path / f"store_{len(stores)}"
-            folder.mkdir()
-            stores.append(self.make_store(folder))
-            return stores[-1]
-
-        yield make
-        for store in stores:
-            store.close()
-
-    @pytest.fixture
-    def store(self, fresh: Callable[[], TrackingStore]) -> TrackingStore:
-        """An empty store."""
-        return fresh()
+class TrackingStoreSuite(LeaseSuite):
+    """Subclass it as `Test...` and say how to make your store; `wait` may move a clock instead of sleeping."""
 
     # events
 
     def test_events_come_back_as_they_were(self, store: TrackingStore) -> None:
-        told = event("attempt_started", step="load", attempt=1, seq=3, at=123.456789012345, epoch=7, project="p", actor="me@here", version=9)
+        told = event(
+            "attempt_started",
+            step="load",
+            attempt=1,
+            seq=3,
+            at=123.456789012345,
+            epoch=7,
+            project="p",
+            actor="me@here",
+            version=9,
+        )
         store.append([told._replace(data={"a": [1, 2.5, None, True, {"ü": "\0\ud800"}]})])
         assert store.events(run_id(1)) == [told._replace(data={"a": [1, 2.5, None, True, {"ü": "\0\ud800"}]})]
 
@@ -111,9 +48,15 @@ class TrackingStoreSuite:
         assert store.events(run_id(1), "nothing") == []
 
     def test_events_are_ordered_by_writer_and_seq(self, store: TrackingStore) -> None:
-        written = [event("metadata", step=f"s{9 - seq}", attempt=1, seq=seq, writer=writer) for writer in "ba" for seq in (10, 2, 1)]
+        written = [
+            event("metadata", step=f"s{9 - seq}", attempt=1, seq=seq, writer=writer)
+            for writer in "ba"
+            for seq in (10, 2, 1)
+        ]
         store.append(written)
-        assert [(told.writer, told.seq) for told in store.events(run_id(1))] == [(w, s) for w in "ab" for s in (1, 2, 10)]
+        assert [(told.writer, told.seq) for told in store.events(run_id(1))] == [
+            (w, s) for w in "ab" for s in (1, 2, 10)
+        ]
 
     def test_events_of_one_step(self, store: TrackingStore) -> None:
         store.append([started(), completed(step="a"), completed(step="b"), completed(run=run_id(2), step="a")])
@@ -121,7 +64,9 @@ class TrackingStoreSuite:
         assert [told.kind for told in store.events(run_id(1), "")] == ["run_started"]
 
     def test_unknown_kinds_and_fields_are_kept(self, store: TrackingStore) -> None:
-        store.append([event("of_the_future", step="x", attempt=1, surprise={"deep": [1]}, version=99), started(surprise=1)])
+        store.append(
+            [event("of_the_future", step="x", attempt=1, surprise={"deep": [1]}, version=99), started(surprise=1)]
+        )
         by_kind = {told.kind: told for told in store.events(run_id(1))}
         assert by_kind["of_the_future"].data == {"surprise": {"deep": [1]}}
         assert by_kind["of_the_future"].version == 99
@@ -134,7 +79,18 @@ class TrackingStoreSuite:
         store.append([shuffled._replace(data=dict(reversed(shuffled.data.items())))])
         assert len(store.events(run_id(1))) == 1
 
-    @pytest.mark.parametrize("change", [{"kind": "metadata"}, {"at": 7.0}, {"epoch": 2}, {"data": {}}, {"project": "p"}, {"actor": "x"}, {"version": 2}])
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"kind": "metadata"},
+            {"at": 7.0},
+            {"epoch": 2},
+            {"data": {}},
+            {"project": "p"},
+            {"actor": "x"},
+            {"version": 2},
+        ],
+    )
     def test_the_same_key_with_other_content_is_refused(self, store: TrackingStore, change: dict[str, Any]) -> None:
         store.append([completed()])
         with pytest.raises(EventConflictError):
@@ -150,7 +106,7 @@ class TrackingStoreSuite:
 
     def test_every_part_of_the_key_counts(self, store: TrackingStore) -> None:
         base = completed()
-        others = [{"run": run_id(2)}, {"step": "b"}, {"attempt": 2}, {"writer": "v"}, {"seq": 5}]
+        others: list[dict[str, Any]] = [{"run": run_id(2)}, {"step": "b"}, {"attempt": 2}, {"writer": "v"}, {"seq": 5}]
         store.append([base, *(base._replace(**other) for other in others)])
         assert len(store.events(run_id(1))) == 5
         assert len(store.events(run_id(2))) == 1
@@ -165,7 +121,12 @@ class TrackingStoreSuite:
 
     @pytest.mark.parametrize("name", HOSTILE)
     def test_hostile_names(self, store: TrackingStore, name: str) -> None:
-        store.append([started(pipeline=name, stack=name, project=name, actor=name), completed(name, step=name, pipeline=name, project=name)])
+        store.append(
+            [
+                started(pipeline=name, stack=name, project=name, actor=name),
+                completed(name, step=name, pipeline=name, project=name),
+            ]
+        )
         (row,) = store.runs(name, pipeline=name)
         assert (row.pipeline, row.stack, row.project, row.actor) == (name,) * 4
         assert store.events(run_id(1), name)[0].step == name
@@ -199,12 +160,19 @@ class TrackingStoreSuite:
         assert [row.state for row in store.runs()] == ["completed"]
 
     def test_the_lowest_seq_of_an_epoch_counts(self, store: TrackingStore) -> None:
-        store.append([started(), ended(seq=8, state="cancelled"), ended(seq=7, state="failed"), ended(seq=7, writer="v", state="completed")])
+        store.append(
+            [
+                started(),
+                ended(seq=8, state="cancelled"),
+                ended(seq=7, state="failed"),
+                ended(seq=7, writer="v", state="completed"),
+            ]
+        )
         assert [row.state for row in store.runs()] == ["completed"]  # of equal ones the first writer
 
     def test_runs_come_newest_first_and_in_pages(self, store: TrackingStore) -> None:
         order = list(range(1, 121))
-        random.Random(1).shuffle(order)
+        order.sort(key=lambda number: number * 37 % 121)
         store.append([told for number in order for told in (started(run_id(number)), ended(run_id(number)))])
         ids = [run_id(number) for number in range(120, 0, -1)]
         assert [row.id for row in store.runs(limit=None)] == ids
@@ -215,11 +183,20 @@ class TrackingStoreSuite:
         assert store.runs(limit=0) == []
 
     def test_runs_are_filtered(self, store: TrackingStore) -> None:
-        store.append([started(run_id(1)), started(run_id(2), project="p"), started(run_id(3), pipeline="other"), ended(run_id(3))])
+        store.append(
+            [
+                started(run_id(1)),
+                started(run_id(2), project="p"),
+                started(run_id(3), pipeline="other"),
+                ended(run_id(3)),
+            ]
+        )
         assert [row.id for row in store.runs("p")] == [run_id(2)]
         assert [row.id for row in store.runs(pipeline="training")] == [run_id(2), run_id(1)]
         assert [row.id for row in store.runs(state="completed")] == [run_id(3)]
-        assert [row.id for row in store.runs("default", pipeline="training", state="lost", before=run_id(3))] == [run_id(1)]
+        assert [row.id for row in store.runs("default", pipeline="training", state="lost", before=run_id(3))] == [
+            run_id(1)
+        ]
         assert store.runs("p", state="completed") == []
 
     def test_find_run(self, store: TrackingStore) -> None:
@@ -249,7 +226,14 @@ class TrackingStoreSuite:
     # results
 
     def test_cached_tells_the_newest_of_each_key(self, store: TrackingStore) -> None:
-        store.append([completed("a", at=5.0), completed("a", run_id(2), at=9.0), completed("a", run_id(3), at=7.0), completed("b", step="b")])
+        store.append(
+            [
+                completed("a", at=5.0),
+                completed("a", run_id(2), at=9.0),
+                completed("a", run_id(3), at=7.0),
+                completed("b", step="b"),
+            ]
+        )
         found = store.cached(["a", "b", "c", "a"])
         assert sorted(found) == ["a", "b"]
         assert (found["a"].run, found["a"].step, found["a"].attempt, found["a"].at) == (run_id(2), "load", 1, 9.0)
@@ -273,13 +257,21 @@ class TrackingStoreSuite:
         assert store.cached(["a"])["a"].run == run_id(0)
 
     def test_only_completions_are_cached(self, store: TrackingStore) -> None:
-        store.append([event(kind, step=kind, attempt=1, key="a", outputs={}) for kind in EventKind if kind != EventKind.ATTEMPT_COMPLETED])
+        store.append(
+            [
+                event(kind, step=kind, attempt=1, key="a", outputs={})
+                for kind in EventKind
+                if kind != EventKind.ATTEMPT_COMPLETED
+            ]
+        )
         store.append([completed("", step="z"), completed("x", step="y")._replace(data={"key": ["a"], "outputs": {}})])
         assert store.cached(["a", ""]) == {}
 
     def test_latest_tells_the_fingerprint(self, store: TrackingStore) -> None:
         assert store.latest("training", "load") is None
-        store.append([completed("a", at=1.0), completed("b", run_id(2), at=2.0), completed("c", run_id(3), at=3.0, step="other")])
+        store.append(
+            [completed("a", at=1.0), completed("b", run_id(2), at=2.0), completed("c", run_id(3), at=3.0, step="other")]
+        )
         latest = store.latest("training", "load")
         assert latest is not None
         assert (latest.run, latest.fingerprint) == (run_id(2), {"code": "b"})
@@ -287,7 +279,18 @@ class TrackingStoreSuite:
         assert store.latest("training", "load", "elsewhere") is None
 
     def test_latest_counts_reuses_and_follows_documents(self, store: TrackingStore) -> None:
-        reused = event(EventKind.STEP_REUSED, run_id(2), "load", 1, 1, pipeline="training", fingerprint="digest", key="a", outputs={}, at=999.0)
+        reused = event(
+            EventKind.STEP_REUSED,
+            run_id(2),
+            "load",
+            1,
+            1,
+            pipeline="training",
+            fingerprint="digest",
+            key="a",
+            outputs={},
+            at=999.0,
+        )
         store.append([completed("a"), reused], documents={"digest": '{"code":"z"}'})
         latest = store.latest("training", "load")
         assert latest is not None
@@ -297,15 +300,20 @@ class TrackingStoreSuite:
     def test_recorded(self, store: TrackingStore) -> None:
         started_only = event(EventKind.ATTEMPT_STARTED, step="load", attempt=1, inputs={"a": ["blake3:input"]})
         store.append([started_only, completed("a")])
-        assert [store.recorded(digest) for digest in ("blake3:a", "part:a", "blake3:input", "")] == [True, True, False, False]
+        assert [store.recorded(digest) for digest in ("blake3:a", "part:a", "blake3:input", "")] == [
+            True,
+            True,
+            False,
+            False,
+        ]
         output = {"digest": "blake3:r", "size": 0, "type": "t:t", "materializer": "json"}
         store.append([event(EventKind.STEP_REUSED, step="other", attempt=1, outputs={"output": output})])
         assert store.recorded("blake3:r")
 
     @pytest.mark.parametrize("seed", range(12))
     def test_the_order_of_arrival_does_not_matter(self, fresh: Callable[[], TrackingStore], seed: int) -> None:
-        chance = random.Random(seed)
-        events = _history(chance)
+        chance = random.Random(seed)  # noqa: S311 - not for secrets
+        events = history(chance)
         answers = []
         for _ in range(3):
             store, order = fresh(), events + chance.sample(events, len(events) // 3)
@@ -316,107 +324,5 @@ class TrackingStoreSuite:
                 del order[:size]
                 if chance.random() < 0.3:  # an index that fills on demand must not fix what it saw too early
                     store.cached(["k0"])
-            answers.append(_answers(store))
+            answers.append(answers_of(store))
         assert answers[0] == answers[1] == answers[2]
-
-    # leases
-
-    def test_a_lease_is_held_by_one(self, store: TrackingStore) -> None:
-        assert store.lease("run") is None
-        lease = store.acquire("run", "a", 60)
-        assert (lease.name, lease.owner, lease.epoch) == ("run", "a", 1)
-        assert 50 < lease.expires_at - store.now() <= 61
-        with pytest.raises(ConflictError, match="'a'"):
-            store.acquire("run", "b", 60)
-        assert store.lease("run") == lease
-        assert store.acquire("run", "a", 90).epoch == 1
-        assert store.acquire("other", "b", 60).epoch == 1
-
-    def test_an_expired_lease_is_taken_over(self, store: TrackingStore) -> None:
-        old = store.acquire("run", "a", 0.1)
-        self.wait(store, 0.15)
-        assert store.lease("run") == old
-        new = store.acquire("run", "b", 60)
-        assert (new.owner, new.epoch) == ("b", 2)
-        with pytest.raises(LeaseLostError):
-            store.renew(old, 60)
-        store.release(old)
-        assert store.lease("run") == new
-
-    def test_renewing_extends_from_now(self, store: TrackingStore) -> None:
-        lease = store.acquire("run", "a", 0.1)
-        self.wait(store, 0.15)
-        renewed = store.renew(lease, 60)  # late, but nobody took it
-        assert (renewed.owner, renewed.epoch) == ("a", 1)
-        assert renewed.expires_at > store.now() + 50
-        with pytest.raises(ConflictError):
-            store.acquire("run", "b", 1)
-
-    def test_a_released_lease_is_free_with_a_new_epoch(self, store: TrackingStore) -> None:
-        lease = store.acquire("run", "a", 60)
-        store.release(lease)
-        with pytest.raises(LeaseLostError):
-            store.renew(lease, 60)
-        assert store.acquire("run", "b", 60).epoch == 2
-        with pytest.raises(LeaseLostError):
-            store.renew(lease._replace(name="unknown"), 60)
-        store.release(lease._replace(name="unknown"))
-
-    def test_a_fence_keeps_the_silent_owner_out(self, store: TrackingStore) -> None:
-        old = store.acquire(run_id(1), "a", 0.1)
-        store.append([started()], old)
-        self.wait(store, 0.15)
-        store.append([completed()], old)  # expired, yet nobody took it over
-        new = store.acquire(run_id(1), "b", 60)
-        with pytest.raises(LeaseLostError):
-            store.append([ended()], old, {"d": "text"})
-        assert len(store.events(run_id(1))) == 2
-        with pytest.raises(NotFoundError):
-            store.document("d")
-        store.append([ended(epoch=2)], new)
-
-    def test_the_clock_goes_on(self, store: TrackingStore) -> None:
-        before = store.now()
-        self.wait(store, 0.02)
-        assert store.now() > before
-
-    def test_it_says_where_it_is(self, store: TrackingStore) -> None:
-        assert isinstance(store.uri, str)
-        assert store.uri
-
-
-def _history(chance: random.Random) -> list[Event]:
-    """Events of a few runs with retries, resumes, zombies and reuses, each key once."""
-    events = {}
-    for number in range(1, 5):
-        run = run_id(number)
-        for seq in range(14):
-            epoch, writer, at = chance.randint(1, 3), chance.choice("xyz"), float(chance.randint(1, 6))
-            common = {"epoch": epoch, "writer": writer, "at": at, "seq": chance.randint(0, 4)}
-            key = f"k{chance.randint(0, 3)}"
-            kind = chance.choice(["start", "end", "done", "done", "fail", "reuse"])
-            step, attempt = chance.choice(["load", "train"]), chance.randint(1, 2)
-            if kind == "start":
-                told = started(run, **common, pipeline=f"p{seq % 2}", stack=f"s{epoch}", actor=writer)
-            elif kind == "end":
-                told = ended(run, **common, state=chance.choice(["completed", "failed"]))
-            elif kind == "done":
-                told = completed(key, run, step, attempt, **common)
-            elif kind == "fail":
-                told = event(EventKind.ATTEMPT_FAILED, run, step, attempt, **common)
-            else:
-                told = event(EventKind.STEP_REUSED, run, step, attempt, **common, pipeline="training", fingerprint={"reused": key})
-            events.setdefault(told[:5], told)
-    return list(events.values())
-
-
-def _answers(store: TrackingStore) -> list[Any]:
-    """Everything that a store says of its events."""
-    return [
-        store.runs(limit=None),
-        [store.events(run_id(number)) for number in range(1, 5)],
-        store.cached([f"k{number}" for number in range(4)]),
-        [store.latest("training", step) for step in ("load", "train")],
-        [store.recorded(f"part:k{number}") for number in range(4)],
-        store.find_run("0197"),
-    ]
