@@ -104,7 +104,7 @@ class Workspace:
             tracking=self.tracking,
             store=self.stack.artifact_store,
             materializers=self.registry.materializers(),
-            observers=self.registry.observers,
+            observers=lambda run: self.registry.observers(run, self.settings.display),
             log_folder=self.log_folder,
             spill=self.spill,
             record={"client": client_data(), "tags": list(options.tags)},

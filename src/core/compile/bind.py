@@ -40,6 +40,14 @@ class Shape(NamedTuple):
 
 
 
+def gathered(spec: InputSpec) -> InputSpec:
+    """The input as one value: `*args: T` is a list of T, `**kwargs: T` a dict of T."""
+    wanted = spec.annotation
+    if not spec.variadic:
+        return spec
+    return spec._replace(annotation=list[wanted] if spec.variadic == "*" else dict[str, wanted])  # type: ignore[valid-type]
+
+
 def bind_rest(shape: Shape, given: dict[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Keywords, `*args` and `**kwargs`, as Python binds them."""
     star, stars = shape.variadic
@@ -80,11 +88,8 @@ def binding_of(value: Any, spec: InputSpec, node_id: str) -> Binding | None:
         return value.binding
     if not isinstance(value, list | tuple | dict) or not _has_reference(value):
         return None
-    wanted = spec.annotation
-    if spec.variadic:  # `*args: T` takes a list of T, `**kwargs: T` a dict of T
-        wanted = list[wanted] if spec.variadic == "*" else dict[str, wanted]
     for ref, given in _given_types(value):
-        if not accepts(wanted, given):
+        if not accepts(spec.annotation, given):
             raise wrong_edge(ref, node_id, spec, given)
     return collect(value, f"parameter {spec.name!r} of step {node_id!r}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.compile.bind import Shape, bind_rest, binding_of, missing, wrong_edge
+from core.compile.bind import Shape, bind_rest, binding_of, gathered, missing, wrong_edge
 from core.compile.options import plain_options
 from core.conform import accepts
 from core.errors import CompileError
@@ -129,7 +129,7 @@ class Recording:
         if override:
             step = step.with_options(**override)  # type: ignore[misc]  # checked by with_options
         signature = read_signature(step.spec.function)
-        inputs = {spec.name: spec for spec in signature.inputs}
+        inputs = {spec.name: gathered(spec) for spec in signature.inputs}
         plain = [spec for spec in signature.inputs if not spec.variadic]
         star, stars = ("".join(s.name for s in signature.inputs if s.variadic == kind) for kind in ("*", "**"))
         defaults = {
