@@ -25,7 +25,7 @@ class ArtifactRef(NamedTuple):
     materializer: str
     """Name of the materializer that wrote it, such as `json` or `numpy`."""
     store: str = ""
-    """URI of the artifact store that holds the bytes; empty when they are inline."""
+    """URI of the artifact store that holds the bytes or the parts; empty when all is inline."""
     inline: bytes | None = None
     """The bytes themselves when they are few."""
     parts: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class ArtifactRef(NamedTuple):
                 data["text"] = self.inline.decode()
             except UnicodeDecodeError:
                 data["base64"] = b64encode(self.inline).decode()
-        else:
+        if self.store:
             data["store"] = self.store
         if self.parts:
             data["parts"] = list(self.parts)

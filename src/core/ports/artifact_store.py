@@ -31,7 +31,10 @@ class Upload(Protocol):
         """Append `data`; returns its length in bytes."""
 
     def commit(self, digest: str) -> None:
-        """Make the bytes durable and publish them atomically under `digest`; a blob already there stays."""
+        """Make the bytes durable and publish them atomically under `digest`.
+
+        A blob already there may stay, or better be replaced: that mends one that was spoilt, and its readers go on.
+        """
 
     def abort(self) -> None:
         """Drop the bytes; does nothing after `commit`."""

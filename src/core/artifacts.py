@@ -1,0 +1,348 @@
+"""Values to artifacts and back: hashed while written, published by digest, verified before anything reads them."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from core.errors import CorruptDataError, NotFoundError, OutputError, UntrustedPickleError
+from core.faults import failpoint
+from core.model.artifact import ArtifactRef
+from core.model.nothing import NOTHING
+from core.names import name_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, BinaryIO
+
+    from core.ports.artifact_store import ArtifactStore, Upload
+    from core.ports.materializer import Materializer, Materializers
+
+INLINE_LIMIT = 8192
+"""Bytes up to which a value stays in the reference: a row of SQLite costs less than a new file there."""
+OVERLAP = 1 << 20
+"""Bytes of one write from which hashing gets a thread of its own beside the writing."""
+SLICE = 4 << 20
+"""Bytes handed to a store at once."""
+MEMORY_LIMIT = 8 << 20
+"""Bytes of a remote blob up to which it is loaded into memory, not into a temporary file."""
+
+AGAIN = "run the step that made it again: `core run FILE:PIPELINE --no-cache STEP`"
+
+
+def save(
+    value: Any,
+    *,
+    store: ArtifactStore,
+    materializers: Materializers,
+    name: str | None = None,
+    limit: int = INLINE_LIMIT,
+) -> ArtifactRef:
+    """Store `value` with its materializer (the one called `name` if given); up to `limit` bytes stay in the reference.
+
+    Raises `OutputError` when the value cannot be stored, `StoreError` when the store cannot be written.
+    """
+    materializer = materializers.for_value(value, name)
+    sink = Sink(store, materializers, limit, [])
+    try:
+        materializer.save(value, sink)
+        digest, inline = sink.finish()
+    except RecursionError:
+        sink.abort()
+        raise OutputError(
+            f"a value of type {name_of(type(value))!r} contains itself or is nested too deep for {materializer.name!r}",
+            "return it flat, or name another materializer: @step(materializers={'output': 'cloudpickle'})",
+        ) from None
+    except BaseException:
+        sink.abort()
+        raise
+    parts = tuple(dict.fromkeys(sink.parts))
+    uri = "" if inline is not None and not parts else store.uri
+    kind = name_of(type(value))
+    return ArtifactRef(digest, sink.size, kind, materializer.name, uri, inline, parts, _preview(materializer, value))
+
+
+def load(
+    ref: ArtifactRef,
+    *,
+    store: ArtifactStore,
+    materializers: Materializers,
+    trusted: Callable[[str], bool],
+) -> Any:
+    """The value that `ref` points to; its bytes are verified first, those of nested values before each is read.
+
+    `trusted` says whether the tracking store recorded a digest; it is asked only for materializers that unpickle.
+    Raises `CorruptDataError`, `NotFoundError`, `StoreError`, `UntrustedPickleError`, `PluginError`.
+    """
+    return _load(_Shelf(store, materializers, trusted, ref), ref.materializer, ref.type, ref.digest, ref.inline)
+
+
+def read_bytes(ref: ArtifactRef, store: ArtifactStore) -> bytes:
+    """The verified bytes of `ref` itself, without those of its parts."""
+    if ref.inline is not None:
+        _verify(blake3(ref.inline).hexdigest(), ref.digest, ref, store.uri)
+        return ref.inline
+    with _open(ref.digest, ref, store) as file:
+        data = file.read()
+    _verify(blake3(data).hexdigest(), ref.digest, ref, store.uri)
+    return data
+
+
+def _preview(materializer: Materializer, value: Any) -> Mapping[str, Any]:
+    try:
+        return materializer.preview(value) or NOTHING
+    except Exception:  # noqa: BLE001 - border of a plugin: a preview is only for people and never breaks a save
+        return NOTHING
+
+
+class Sink:
+    """The `Writer` of one blob: keeps bytes in memory up to `limit`, then hashes them on their way into the store."""
+
+    __slots__ = ("_chunks", "_hash", "_held", "_limit", "_materializers", "_store", "_upload", "parts", "size")
+
+    def __init__(self, store: ArtifactStore, materializers: Materializers, limit: int, parts: list[str]) -> None:
+        self._store = store
+        self._materializers = materializers
+        self._limit = limit
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._upload: Upload | None = None
+        self._hash: Any = None
+        self.parts = parts
+        """Digests of the blobs below this one."""
+        self.size = 0
+        """Bytes so far, those of nested blobs included."""
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:
+        """Append `data`; returns its length in bytes."""
+        length = data.nbytes if isinstance(data, memoryview) else len(data)
+        self.size += length
+        if self._upload is None:
+            if self._held + length <= self._limit:
+                self._chunks.append(data if type(data) is bytes else bytes(data))
+                self._held += length
+                return length
+            self._spill()
+        self._put(data, length)
+        return length
+
+    def child(self, value: Any) -> dict[str, Any]:
+        """Store `value` with its own materializer: its bytes in the returned plain data when few, else a blob."""
+        materializer = self._materializers.for_value(value)
+        sink = Sink(self._store, self._materializers, self._limit, self.parts)
+        try:
+            materializer.save(value, sink)
+            digest, inline = sink.finish()
+        except BaseException:
+            sink.abort()
+            raise
+        data: dict[str, Any] = {"by": materializer.name, "type": name_of(type(value))}
+        if inline is None:
+            self.size += sink.size
+            self.parts.append(digest)
+            data["blob"] = digest
+            return data
+        self.size += sink.size - len(inline)  # inline bytes are counted when the parent writes them
+        try:
+            data["text"] = inline.decode()
+        except UnicodeDecodeError:
+            data["base64"] = b64encode(inline).decode()
+        return data
+
+    def finish(self) -> tuple[str, bytes | None]:
+        """Digest of the bytes, now published; and the bytes themselves when they stayed in memory."""
+        if self._upload is None:
+            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+            return "blake3:" + blake3(data).hexdigest(), data
+        failpoint("artifact.written")
+        digest: str = "blake3:" + self._hash.hexdigest()
+        self._upload.commit(digest)
+        return digest, None
+
+    def abort(self) -> None:
+        """Drop what was written; nothing of it becomes visible."""
+        if self._upload is not None:
+            self._upload.abort()
+
+    def _spill(self) -> None:
+        self._upload = self._store.begin()
+        self._hash = blake3()
+        held, self._chunks = b"".join(self._chunks), []
+        if held:
+            self._put(held, len(held))
+
+    def _put(self, data: bytes | bytearray | memoryview, length: int) -> None:
+        if length < OVERLAP:
+            self._hash.update(data)
+            self._upload.write(data)  # type: ignore[union-attr]
+            return
+        from threading import Thread  # start-up time: only big values come here
+
+        thread = Thread(target=self._hash.update, args=(data,))  # releases the GIL: hashes while we write
+        thread.start()
+        try:
+            view = memoryview(data).cast("B")
+            for start in range(0, length, SLICE):
+                self._upload.write(view[start : start + SLICE])  # type: ignore[union-attr]
+        finally:
+            thread.join()
+
+
+class _Shelf(NamedTuple):
+    """What every part of one artifact is loaded from."""
+
+    store: ArtifactStore
+    materializers: Materializers
+    trusted: Callable[[str], bool]
+    ref: ArtifactRef
+
+
+def _load(shelf: _Shelf, by: str, kind: str, digest: str, inline: bytes | None, *, within: bool = False) -> Any:
+    """The value of the blob `digest`, or of `inline` bytes: checked against it, or `within` bytes that were checked."""
+    materializer = shelf.materializers.named(by)
+    if materializer.pickles and not shelf.trusted(digest):
+        raise UntrustedPickleError(
+            f"artifact {digest} of type {kind!r} is a pickle that the tracking store never recorded",
+            "a pickle can run code when it is loaded: load it only with the tracking store of the run that made it",
+        )
+    if inline is not None and not within:
+        _verify(blake3(inline).hexdigest(), digest, shelf.ref, "the tracking store")
+    source = _Source(shelf, kind, digest, inline)
+    if inline is not None:
+        return materializer.load(source)
+    try:
+        source.fetch()
+        return materializer.load(source)
+    finally:
+        source.close()
+
+
+class _Source:
+    """The `Reader` of one blob."""
+
+    __slots__ = ("_data", "_digest", "_path", "_shelf", "_temporary", "type")
+
+    def __init__(self, shelf: _Shelf, kind: str, digest: str, data: bytes | None) -> None:
+        self._shelf = shelf
+        self._digest = digest
+        self._data = data
+        self._path: str | None = None
+        self._temporary = False
+        self.type = kind
+
+    def fetch(self) -> None:
+        """Get the blob here and verify it: a store's local file as it lies, small ones in memory, the rest in a file."""
+        shelf = self._shelf
+        self._path = shelf.store.path(self._digest)
+        if self._path is not None:
+            self._check(_hash_file(self._path, self._digest, shelf))
+            return
+        with _open(self._digest, shelf.ref, shelf.store) as file:
+            head = file.read(MEMORY_LIMIT)
+            if len(head) < MEMORY_LIMIT:
+                head += file.read()  # a short read need not be the end
+            if len(head) <= MEMORY_LIMIT:
+                self._check(blake3(head).hexdigest())
+                self._data = head
+            else:
+                self._check(self._download(head, file))
+
+    def _download(self, head: bytes, file: BinaryIO) -> str:
+        import os  # start-up time: beside tempfile, only for big remote blobs
+        import tempfile  # start-up time: the same
+
+        handle, self._path = tempfile.mkstemp(prefix="core-artifact-")
+        self._temporary = True
+        hasher = blake3(head)
+        with os.fdopen(handle, "wb") as out:
+            out.write(head)
+            while data := file.read(SLICE):
+                hasher.update(data)
+                out.write(data)
+        return hasher.hexdigest()
+
+    def _check(self, found: str) -> None:
+        _verify(found, self._digest, self._shelf.ref, self._shelf.store.uri)
+
+    def close(self) -> None:
+        """Remove the temporary file; a memory map of it lives on."""
+        if self._temporary and self._path is not None:
+            import os  # start-up time: only for big remote blobs
+
+            os.unlink(self._path)
+
+    def read(self) -> bytes:
+        """All bytes."""
+        if self._data is not None:
+            return self._data
+        with self.open() as file:
+            return file.read()
+
+    def open(self) -> BinaryIO:
+        """A seekable file of the bytes."""
+        if self._path is not None:
+            return open(self._path, "rb")
+        from io import BytesIO
+
+        return BytesIO(self._data or b"")
+
+    def path(self) -> str | None:
+        """A local file with the bytes, valid until the load is over, or None."""
+        return self._path
+
+    def child(self, data: dict[str, Any]) -> Any:
+        """The nested value that `Sink.child` stored."""
+        blob = data.get("blob")
+        if blob is not None:
+            return _load(self._shelf, data["by"], data["type"], blob, None)
+        inline = data["text"].encode() if "text" in data else b64decode(data["base64"])
+        return _load(self._shelf, data["by"], data["type"], self._digest, inline, within=True)
+
+
+def _hash_file(path: str, digest: str, shelf: _Shelf) -> str:
+    import mmap  # start-up time: only blobs in files come here
+    import os  # start-up time: the same
+
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size < OVERLAP:
+                return blake3(file.read()).hexdigest()
+            # An explicit number of threads: the library's own pool (AUTO) would not survive a fork.
+            hasher = blake3(max_threads=min(os.cpu_count() or 1, 8))
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole, memoryview(whole) as view:
+                step = 8 * SLICE
+                for start in range(0, size, step):
+                    with view[start : start + step] as window:
+                        hasher.update(window)
+                    if hasattr(whole, "madvise"):
+                        whole.madvise(mmap.MADV_DONTNEED, start, min(step, size - start))  # keeps memory flat
+            return hasher.hexdigest()
+    except FileNotFoundError:
+        raise _missing(digest, shelf.ref, shelf.store) from None
+    except OSError as error:
+        raise CorruptDataError(f"{_named(digest, shelf.ref)} cannot be read from {shelf.store.uri}: {error}", AGAIN) from error
+
+
+def _open(digest: str, ref: ArtifactRef, store: ArtifactStore) -> BinaryIO:
+    try:
+        return store.open(digest)
+    except NotFoundError:
+        raise _missing(digest, ref, store) from None
+
+
+def _named(digest: str, ref: ArtifactRef) -> str:
+    return f"artifact {digest}" if digest == ref.digest else f"part {digest} of artifact {ref.digest}"
+
+
+def _missing(digest: str, ref: ArtifactRef, store: ArtifactStore) -> NotFoundError:
+    elsewhere = f"; it was saved in {ref.store}" if ref.store and ref.store != store.uri else ""
+    return NotFoundError(f"{_named(digest, ref)} is not in {store.uri}{elsewhere}", AGAIN)
+
+
+def _verify(found: str, digest: str, ref: ArtifactRef, where: str) -> None:
+    if "blake3:" + found != digest:
+        raise CorruptDataError(f"{_named(digest, ref)} in {where} holds other bytes: they hash to blake3:{found}", AGAIN)

@@ -1,0 +1,28 @@
+"""Settings of the artifact stores; imported only when settings are given."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class LocalSettings(BaseModel):
+    """Settings of the `local` flavor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(description="Folder that keeps the artifacts; made when it is not there.")
+    durability: Literal["process", "power"] = Field(
+        default="process",
+        description="What a published artifact survives: the death of any process, or also a loss of power (fsync).",
+    )
+
+
+class FsspecSettings(BaseModel):
+    """Settings of the `fsspec` flavor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(description="URL of the folder or bucket, such as `s3://bucket/prefix` or `memory://artifacts`.")
+    storage_options: dict[str, Any] = Field(default_factory=dict, description="Options for the fsspec file system.")
