@@ -11,10 +11,11 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
 import pytest
-from core.digest import digest_of, pack
-from core.errors import ParameterError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from core.digest import digest_of, pack
+from core.errors import ParameterError
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=4)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.binary(max_size=4)
@@ -105,7 +106,7 @@ def test_digests_do_not_depend_on_the_hash_seed() -> None:
     seen = set()
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        seen.add(subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True).stdout)  # noqa: S603
+        seen.add(subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True).stdout)
     assert len(seen) == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import linecache
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+
 from core.digest.code import fingerprint
 
 if TYPE_CHECKING:
@@ -123,20 +125,26 @@ CASES = {
     "partial": ("from functools import partial\ndef f(a): return a\ng = partial(f, 1)\ndef step(): return g()", "f, 1", "f, 2"),
     "function in partial": ("from functools import partial\ndef f(a): return 7\ng = partial(f, 1)\ndef step(): return g()", "7", "8"),
     "wraps": (
-        "from functools import wraps\ndef deco(f):\n    @wraps(f)\n    def wrapper(): return f()\n    return wrapper\n"
-        "@deco\ndef g(): return 7\ndef step(): return g()",
+        (
+            "from functools import wraps\ndef deco(f):\n    @wraps(f)\n    def wrapper(): return f()\n    return wrapper\n"
+            "@deco\ndef g(): return 7\ndef step(): return g()"
+        ),
         "return 7",
         "return 8",
     ),
     "wrapper's own code": (
-        "from functools import wraps\ndef deco(f):\n    @wraps(f)\n    def wrapper(): return f() + 7\n    return wrapper\n"
-        "@deco\ndef step(): return 1",
+        (
+            "from functools import wraps\ndef deco(f):\n    @wraps(f)\n    def wrapper(): return f() + 7\n    return wrapper\n"
+            "@deco\ndef step(): return 1"
+        ),
         "+ 7",
         "+ 8",
     ),
     "decorator's argument": (
-        "def times(n):\n    def deco(f):\n        def wrapper(): return f() * n\n        return wrapper\n    return deco\n"
-        "@times(3)\ndef g(): return 1\ndef step(): return g()",
+        (
+            "def times(n):\n    def deco(f):\n        def wrapper(): return f() * n\n        return wrapper\n    return deco\n"
+            "@times(3)\ndef g(): return 1\ndef step(): return g()"
+        ),
         "times(3)",
         "times(4)",
     ),
@@ -245,9 +253,60 @@ def test_a_step_reached_counts_through_its_function(load: Callable[..., ModuleTy
     assert changed(one, fingerprint(load(text.replace("7", "8")).step)) == {"flow:other"}
 
 
-def test_opaque_values_count_by_type(load: Callable[..., ModuleType]) -> None:
-    text = "import logging, threading\nLOG = logging.getLogger('a')\nLOCK = threading.Lock()\ndef step(): return LOG, LOCK"
-    assert fingerprint(load(text).step).digest == fingerprint(load(text.replace("'a'", "'b'")).step).digest
+def test_opaque_values_count_by_type_and_by_what_sets_them(load: Callable[..., ModuleType]) -> None:
+    text = "import threading\nN = 7\nclass Net:\n    def __init__(self, n): self.n = n\nNET = {'a': Net(N)}\ndef step(): return NET"
+    one = fingerprint(load(text).step)
+    assert fingerprint(load("\n" + text).step).digest == one.digest
+    assert changed(one, fingerprint(load(text.replace("Net(N)", "Net(N + 1)")).step)) == {"flow:NET"}
+    assert changed(one, fingerprint(load(text.replace("N = 7", "N = 8")).step)) == {"flow:N"}
+
+
+def test_opaque_state_does_not_count(load: Callable[..., ModuleType]) -> None:
+    module = load("import threading\nLOCK = threading.RLock()\ndef step(): return LOCK")
+    one = fingerprint(module.step)
+    with module.LOCK:
+        assert fingerprint(module.step) == one
+
+
+def test_what_hangs_together_in_circles_ends(load: Callable[..., ModuleType]) -> None:
+    text = "class Net: pass\nNET = Net()\nBOX = [NET, 7]\nBOX.append(BOX)\nOTHER = Net() if BOX else 1\nBOX = OTHER and BOX\ndef step(): return BOX"
+    one, other = (fingerprint(load(t).step) for t in (text, text.replace("7", "8")))
+    assert changed(one, other) == {"flow:BOX"}
+
+
+def test_a_notebook_cell_counts_by_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cell(text: str) -> CodeFingerprint:
+        name = f"<cell {next(_folders)}>"
+        monkeypatch.setitem(linecache.cache, name, (len(text), None, text.splitlines(keepends=True), name))
+        space: dict[str, object] = {"__name__": "__main__"}
+        exec(compile(text, name, "exec"), space)  # noqa: S102 - what a notebook does
+        return fingerprint(space["step"])
+
+    text = "def step():\n    def inner():\n        'doc'\n        return 1\n    return inner()\n"
+    assert cell(text).digest == cell("# more\n" + text.replace("doc", "other")).digest
+    assert cell(text).digest != cell(text.replace("1", "2")).digest
+
+
+def test_an_installed_pipeline_leaves_its_neighbours_out(
+    load: Callable[..., ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"site-packages__mine__a": "import mine.b, other.c\ndef step(): return mine.b.f() + other.c.f()"}
+    files |= {"site-packages__mine__b": "def f(): return 1", "site-packages__other__c": "def f(): return 1"}
+    for name in ("mine.a", "mine.b", "mine", "other.c", "other"):
+        sys.modules.pop(name, None)
+    load("", **files)
+    site = next(tmp_path.glob("*/site-packages"))
+    (site / "__init__.py").unlink(missing_ok=True)
+    monkeypatch.syspath_prepend(str(site))
+    importlib.invalidate_caches()
+    assert set(fingerprint(importlib.import_module("mine.a").step).parts) == {"mine.a:step", "mine.b:f"}
+
+
+def test_a_numpy_array_counts_by_value(load: Callable[..., ModuleType]) -> None:
+    text = "import numpy as np\nA = np.array([1, 2])\ndef step(): return A"
+    one = fingerprint(load(text).step)
+    assert changed(one, fingerprint(load(text.replace("2", "3")).step)) == {"flow:A"}
+    assert fingerprint(load(text.replace("np.array([1, 2])", "np.arange(1, 3)")).step).digest == one.digest
 
 
 def test_local_names_are_not_mistaken_for_globals(load: Callable[..., ModuleType]) -> None:
@@ -305,7 +364,7 @@ def test_the_same_in_every_process_and_as_main(load: Callable[..., ModuleType]) 
     seen = {fingerprint(module.both).digest}
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, path], env=environment, check=True, capture_output=True, text=True)  # noqa: S603
+        done = subprocess.run([sys.executable, path], env=environment, check=True, capture_output=True, text=True)
         seen.add(done.stdout.strip())
     assert len(seen) == 1
 

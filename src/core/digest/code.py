@@ -9,8 +9,8 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from core.digest.canonical import pack
-from core.digest.reach import Project, describe, functions_of, imported_files
-from core.digest.source import line_of, piece_of_class, piece_of_file, piece_of_function
+from core.digest.reach import OPAQUE, Project, describe, functions_of, imported_files
+from core.digest.source import line_of, piece_of_class, piece_of_file, piece_of_function, piece_of_global
 from core.names import main_module, module_named, module_of, source_root
 
 TYPE_CHECKING = False
@@ -67,7 +67,9 @@ class _Walk:
     def start(self, function: Any) -> None:
         """Fill `parts`."""
         described = describe(function, self.reach)
-        if not isinstance(function, FunctionType):
+        if isinstance(function, FunctionType):
+            self._queue = [function, *(item for item in self._queue if item is not function)]  # whatever its file
+        else:
             self._add(f"{module_of(function)}:{getattr(function, '__qualname__', '?')}", pack(described), "")
         for item in self._queue:  # grows while it is walked
             if isinstance(item, FunctionType):
@@ -194,7 +196,7 @@ class _Walk:
 
     def _global(self, label: str, name: str, namespace: dict[str, Any], found: list[Any]) -> None:
         described = self.reach_value(namespace[name])
-        if described[0] in {"name", "opaque", "wrapped"}:
+        if described[0] in {"name", "wrapped"}:
             found.append([label, described])
             return
         module = namespace.get("__name__", "")
@@ -203,7 +205,11 @@ class _Walk:
         if part not in self._constants:
             self._constants.add(part)
             path = self.project.file_of(module)
-            self._add(part, pack(described), f"{os.path.basename(path)}:{line_of(path, name)}" if path else "")
+            content = [described]
+            setters = piece_of_global(path, name) if path and OPAQUE in pack(described) else None
+            if setters is not None:
+                content += [setters.digest, self._bindings(setters, namespace, {})]
+            self._add(part, pack(content), f"{os.path.basename(path)}:{line_of(path, name)}" if path else "")
 
     def _imports(self, piece: Piece, module: str) -> None:
         """Count the project's files that are imported inside functions, and what they import, each as a whole."""

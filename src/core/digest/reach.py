@@ -21,6 +21,8 @@ _STDLIB = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _BY_TEXT = frozenset({"datetime", "decimal", "fractions", "uuid", "pathlib", "pathlib._local", "zoneinfo"})
 _DEPTH = 50
+OPAQUE = pack("opaque")
+"""Stands in the packed description of what has no stable value."""
 
 
 class Project:
@@ -43,9 +45,11 @@ class Project:
         return self._owns[path]
 
     def owns_module(self, module: str) -> bool:
-        """Whether a module is the project's own; what has no file is when it is where the function itself lives."""
+        """Whether a module is the project's own: where the function itself lives, a notebook, or by its file."""
+        if module == self.module:
+            return True
         path = self.file_of(module)
-        return self.owns_file(path) if path else module in {self.module, "__main__"}
+        return self.owns_file(path) if path else module == "__main__"
 
     def file_of(self, module: str) -> str:
         """Absolute path of a loaded module's source; empty when it has none."""
@@ -90,9 +94,10 @@ def functions_of(cls: type) -> list[FunctionType]:
 def describe(value: Any, reach: Callable[[Any], str]) -> Any:
     """Plain data that tells `value` apart from others, the same in every process.
 
-    Plain data, enums, paths, patterns, dates, numbers, dataclasses, named tuples, pydantic models and containers of
-    them count by value. Functions, classes and modules count by name, and are handed to `reach`, which gives that name.
-    Everything else (arrays, frames, models, locks, loggers) has no stable value: it counts by the name of its type.
+    Plain data, enums, paths, patterns, dates, numbers, numpy arrays, dataclasses, named tuples, pydantic models and
+    containers of them count by value. Functions, classes and modules count by name, and are handed to `reach`, which
+    gives that name. Everything else (frames, models, locks, loggers, instances of other classes) has no stable value:
+    it counts by the name of its type, and a global, besides, by the statement that sets it.
     """
     if isinstance(value, FunctionType | type):  # by far the most common
         return ["name", reach(value)]
@@ -130,16 +135,15 @@ def _parts(value: Any, kind: type) -> list[tuple[Any, Any]] | None:
         return [*items, *((("key",), key) for key in value if not isinstance(key, str))]
     if isinstance(value, tuple | list | set | frozenset):
         return [("", item) for item in value]
-    for made, names in _MADE_OF.items():
+    for made, parts in _MADE_OF.items():
         if isinstance(value, made):
-            return [(name, getattr(value, name)) for name in names]
-    if hasattr(kind, "__dataclass_fields__"):
-        return [(name, getattr(value, name, None)) for name in kind.__dataclass_fields__]
+            return [(name, getattr(value, name)) for name in parts]
     if hasattr(kind, "__pydantic_fields__"):
         return list(_fields(value).items())
+    names: Any = getattr(kind, "__dataclass_fields__", None)
     if kind.__module__ in {"types", "typing"}:  # list[Row], Row | None and the like
-        return [(name, getattr(value, name, None)) for name in ("__origin__", "__args__")]
-    return None
+        names = ("__origin__", "__args__")
+    return None if names is None else [(name, getattr(value, name, None)) for name in names]
 
 
 def _fields(value: Any) -> Any:
@@ -157,6 +161,8 @@ def _leaf(value: Any, kind: type, reach: Callable[[Any], str]) -> Any:
         return ["pattern", value.pattern, int(value.flags)]
     if _by_text(value):
         return ["text", name, repr(value)]
+    if kind.__module__ == "numpy" and hasattr(kind, "tobytes") and not value.dtype.hasobject:
+        return ["array", repr(value.dtype), list(value.shape), value.tobytes()]
     return ["opaque", name]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import _ast
 import os
 import sys
-from bisect import bisect_right
 from types import CodeType
 from typing import NamedTuple
 
@@ -45,12 +44,17 @@ class _File:
         self.stamp = stamp
         self.body: list[Any] = tree.body
         self.starts = [first_line(node) for node in self.body]
+        self._index = {line: index for index, line in enumerate(self.starts)}
         self._codes: dict[int, list[CodeType]] = {}
-        self._names: dict[str, int] | None = None
+        self._setters: dict[str, list[Any]] | None = None
         self.whole: Shape | None = None
 
     def statement(self, line: int) -> int:
         """Index of the top-level statement that holds `line`; -1 when it stands above all."""
+        if line in self._index:
+            return self._index[line]
+        from bisect import bisect_right  # start-up time: most functions stand at the top level of their file
+
         return bisect_right(self.starts, line) - 1
 
     def codes(self, index: int, flags: int) -> list[CodeType]:
@@ -63,18 +67,19 @@ class _File:
             self._codes[index] = found
         return self._codes[index]
 
-    def line_of(self, name: str) -> int:
-        """Line at which the module sets `name`; 1 when that is not plain to see."""
-        if self._names is None:
-            self._names = {}
+    def setters(self, name: str) -> list[Any]:
+        """Statements of the module itself that set the global `name`."""
+        if self._setters is None:
+            self._setters = {}
             for node in within(self.body):
                 for target in getattr(node, "targets", None) or [getattr(node, "target", None)]:
                     for part in getattr(target, "elts", None) or [target]:
                         if isinstance(part, _ast.Name):
-                            self._names.setdefault(part.id, node.lineno)
+                            self._setters.setdefault(part.id, []).append(node)
                 if isinstance(node, _ast.Import | _ast.ImportFrom):
-                    self._names.update({alias.asname or alias.name: node.lineno for alias in node.names})
-        return self._names.get(name, 1)
+                    for alias in node.names:
+                        self._setters.setdefault(alias.asname or alias.name, []).append(node)
+        return self._setters.get(name, [])
 
 
 _files: dict[str, _File] = {}
@@ -110,7 +115,20 @@ def piece_of_file(path: str) -> Piece | None:
 def line_of(path: str, name: str) -> int:
     """Line at which the module in `path` sets the global `name`; 1 when that is not plain to see."""
     file = _parsed(path)
-    return file.line_of(name) if file is not None else 1
+    setters = file.setters(name) if file is not None else []
+    return setters[0].lineno if setters else 1
+
+
+def piece_of_global(path: str, name: str) -> Piece | None:
+    """The piece of the statements that set the global `name`: for a value that can't be told from others itself.
+
+    Nothing can prove that they are what was loaded.
+    """
+    file = _parsed(path)
+    setters: list[Any] = file.setters(name) if file is not None else []
+    if not setters:
+        return None
+    return _piece(shape_of(_ast.Module(body=setters, type_ignores=[])), setters[0].lineno, set())
 
 
 def _parsed(path: str) -> _File | None:
