@@ -1,4 +1,4 @@
-"""What a function's signature declares: inputs with their runtime types, and the outputs its return annotation names."""
+"""What a function declares: inputs with their runtime types, and the outputs that its return annotation names."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _VARARGS, _VARKEYWORDS, _GENERATOR, _ASYNC_GENERATOR = 0x04, 0x08, 0x20, 0x200
 _MAX_OUTPUT = 100
 _CACHE_SIZE = 10_000
 _signatures: dict[Any, Signature] = {}
-_RETURN = "write what it returns, such as `-> float`; `-> None` says that it returns nothing, `-> Any` that anything goes"
+_RETURN = "write what it returns, such as `-> float`; `-> None` says that it returns nothing, `-> Any` anything"
 
 
 def read_signature(function: Callable[..., Any]) -> Signature:
     """Inputs and outputs of a step function; every parameter and the return value must be annotated.
 
-    An `async def` is annotated with the awaited type; a plain function that returns an Awaitable counts as one. A tuple of
-    fixed length, a NamedTuple and a dataclass split into outputs; `Annotated[..., "name"]` around one keeps it whole.
+    An `async def` is annotated with the awaited type; a plain function that returns an Awaitable counts as one. A tuple
+    of fixed length, a NamedTuple and a dataclass split into outputs; `Annotated[..., "name"]` keeps it whole.
     Raises `DefinitionError` that names the function, its place and the parameter.
     """
     known = _signatures.get(function)
@@ -40,7 +40,7 @@ def read_signature(function: Callable[..., Any]) -> Signature:
 
 
 def read_inputs(function: Callable[..., Any]) -> tuple[InputSpec, ...]:
-    """Parameters of a pipeline function; one that is not annotated takes anything, and the return value does not matter."""
+    """Parameters of a pipeline function; one without annotation takes anything, and what it returns does not matter."""
     source = _source_of(function, "pipeline")
     return tuple(_inputs(source, strict=False))
 
@@ -105,7 +105,9 @@ def _resolved(annotation: Any, scope: dict[str, Any], local: dict[str, Any], wha
         if "TYPE_CHECKING" in scope:
             hint += ", not under `if TYPE_CHECKING:`: core reads annotations when it runs"
         text = getattr(annotation, "__forward_arg__", annotation)
-        raise DefinitionError(f"{what}, {str(text)!r}, names {error.name!r}, which is not known at run time", hint) from error
+        raise DefinitionError(
+            f"{what}, {str(text)!r}, names {error.name!r}, which is not known at run time", hint
+        ) from error
     except Exception as error:
         message = f"{what}, {str(annotation)!r}, is no type: {type(error).__name__}: {error}"
         raise DefinitionError(message, "annotate with a class, or with a type such as `list[int]`") from error
@@ -125,7 +127,9 @@ def _source_of(function: Any, noun: str) -> _Source:
         elif hasattr(type(function).__call__, "__code__") and not isinstance(function, type):
             function, bound = type(function).__call__, bound + 1
         else:
-            raise DefinitionError(f"the signature of {noun} {outer!r} can't be read", "wrap it in a function with annotations")
+            raise DefinitionError(
+                f"the signature of {noun} {outer!r} can't be read", "wrap it in a function with annotations"
+            )
     code = function.__code__
     where = f"{noun} {name_of(function)!r} ({_short(code.co_filename)}:{code.co_firstlineno})"
     parameters = list(_declared(function))[bound:]
@@ -255,7 +259,7 @@ def _checked(source: _Source, named: list[tuple[str, Any]]) -> tuple[OutputSpec,
         if wrong:
             shown = name if len(name) <= _MAX_OUTPUT else name[: _MAX_OUTPUT - 3] + "..."
             raise DefinitionError(
-                f"output name {ascii(shown)} of {source.where} {wrong}",
+                f"output name {shown!a} of {source.where} {wrong}",
                 "name each output by itself, with letters, digits, '_' and '-', such as \"train\"",
             )
         seen.add(name)

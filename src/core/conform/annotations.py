@@ -3,16 +3,56 @@
 from __future__ import annotations
 
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Final, Literal, NewType, NotRequired, Required, TypeVar, Union, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NewType,
+    NotRequired,
+    Protocol,
+    Required,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
 _QUALIFIERS = (Final, ClassVar, Required, NotRequired)
-_NO_MEMBERS = frozenset(
-    "__abstractmethods__ __annotate__ __annotate_func__ __annotations__ __annotations_cache__ __class_getitem__ __dict__"
-    " __doc__ __firstlineno__ __init__ __init_subclass__ __match_args__ __module__ __new__ __orig_bases__ __parameters__"
-    " __protocol_attrs__ __non_callable_proto_members__ __qualname__ __slots__ __static_attributes__ __subclasshook__"
-    " __type_params__ __weakref__ _abc_impl _is_protocol _is_runtime_protocol".split()
-)
-_NUMPY_KINDS = {"bool": bool, "bool_": bool, "integer": int, "floating": float, "complexfloating": complex, "str_": str, "bytes_": bytes}
+
+
+class _Empty(Protocol):
+    """What its namespace holds, a Protocol holds on every version of Python without asking for it."""
+
+
+_NO_MEMBERS = frozenset(vars(_Empty)) | {
+    *(
+        "__annotations__",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__class_getitem__",
+        "__slots__",
+    ),
+    *(
+        "__match_args__",
+        "__orig_bases__",
+        "__static_attributes__",
+        "__type_params__",
+        "__hash__",
+        "_is_runtime_protocol",
+    ),
+}
+_NUMPY_KINDS = {
+    "bool": bool,
+    "bool_": bool,
+    "integer": int,
+    "floating": float,
+    "complexfloating": complex,
+    "str_": str,
+    "bytes_": bytes,
+}
 
 
 def bare(annotation: Any) -> Any:
@@ -90,7 +130,7 @@ def protocol_members(protocol: type) -> dict[str, bool]:
     """Names that a Protocol asks for; True where it is a method, False where it may be an attribute of the instance."""
     found: dict[str, bool] = {}
     for base in protocol.__mro__:
-        if not is_protocol(base) or base.__module__ == "typing" and base.__name__ in {"Protocol", "Generic"}:
+        if not is_protocol(base) or (base.__module__ == "typing" and base.__name__ in {"Protocol", "Generic"}):
             continue
         for name in getattr(base, "__annotations__", {}):
             found.setdefault(name, False)

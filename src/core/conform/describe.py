@@ -18,7 +18,7 @@ def describe(annotation: Any) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
-def _words(annotation: Any, depth: int) -> str:
+def _words(annotation: Any, depth: int) -> str:  # noqa: PLR0911 - one return for each kind of annotation
     if annotation is None or annotation is NoneType:
         return "None"
     if annotation is ... or depth > _DEEPEST:
@@ -44,7 +44,7 @@ def _words(annotation: Any, depth: int) -> str:
 
 def _generic(origin: Any, args: tuple[Any, ...], depth: int) -> str:
     name = _words(origin, depth)
-    if name == "ndarray" and len(args) == 2:  # noqa: PLR2004 - shape and dtype: written as numpy.typing writes it
+    if name == "ndarray" and len(args) == 2:
         return f"NDArray[{', '.join(_words(arg, depth + 2) for arg in get_args(args[1])) or 'Any'}]"
     return f"{name}[{_listed(args, depth)}]" if args else name
 

@@ -43,7 +43,7 @@ def accepts(wanted: Any, given: Any) -> bool:
     return answer
 
 
-def _fits(wanted: Any, given: Any) -> bool:
+def _fits(wanted: Any, given: Any) -> bool:  # noqa: PLR0911 - one return for each kind of annotation
     wanted, given = bare(wanted), bare(given)
     if wanted is given or any(end is Any or end is object for end in (wanted, given)) or given in (Never, NoReturn):
         return True
@@ -74,7 +74,7 @@ def _literal_fits(wanted: Any, given: Any) -> bool:
 
 
 def _class_fits(wanted: type, given: type) -> bool:
-    if wanted is given or wanted is object or given in _PROMOTED.get(wanted, ()):
+    if wanted is given or given in _PROMOTED.get(wanted, ()):
         return True
     if is_typed_dict(wanted):
         return _typed_dict_fits(wanted, given)
@@ -97,7 +97,7 @@ def _has_members(protocol: type, given: type) -> bool:
     if protocol in given.__mro__ or hasattr(given, "__getattr__"):
         return True
     declared = {name for base in given.__mro__ for name in getattr(base, "__annotations__", {})}
-    assigns = hasattr(given.__init__, "__code__")  # attributes set in it can't be seen from here
+    assigns = hasattr(getattr(given, "__init__", None), "__code__")  # attributes set in it can't be seen from here
     return all(
         hasattr(given, name) or name in declared or (assigns and not method)
         for name, method in protocol_members(protocol).items()
@@ -134,14 +134,14 @@ def _tuple_fits(wanted: tuple[Any, ...], given: tuple[Any, ...]) -> bool:
 
 
 def _arguments_as(wanted: type, given: Any, given_class: type) -> tuple[Any, ...] | None:
-    """Type arguments that `given` has when seen as `wanted`: `(int,)` of a `list[int]` seen as Sequence; None: unknown."""
+    """Type arguments that `given` has when seen as `wanted`: `(int,)` of a `list[int]` as Sequence; None: unknown."""
     args = get_args(given)
     if given_class is wanted:
         return args or None
     if given_class in _ITEMS_OF:
         return _ITEMS_OF[given_class]
     if wanted.__module__ == "collections.abc":
-        if issubclass(given_class, abc.Mapping) and len(args) == 2:  # noqa: PLR2004 - key and value
+        if issubclass(given_class, abc.Mapping) and len(args) == 2:
             return args if issubclass(wanted, abc.Mapping) else args[:1]
         if len(args) == 1 and (given_class in _COLLECTIONS or given_class.__module__ == "collections.abc"):
             return args

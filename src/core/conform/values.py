@@ -37,8 +37,8 @@ class _Wrong(NamedTuple):
 def matches(value: Any, annotation: Any) -> str:
     """Empty when `value` is what `annotation` says, else one sentence of what is wrong.
 
-    The first 100 items of each container are looked at. An int is fine where a float is asked, and numpy's scalars where
-    Python's are. Never raises, imports no library, consumes no iterator.
+    The first 100 items of each container are looked at. An int is fine where a float is asked, and numpy's scalars
+    where Python's are. Never raises, imports no library, consumes no iterator.
     """
     if type(value) is annotation:
         return ""
@@ -50,10 +50,11 @@ def matches(value: Any, annotation: Any) -> str:
         return ""
     if not wrong.path:
         return f"expected {describe(annotation)}, got {show(value)}"
-    return f"expected {describe(annotation)}, but item {wrong.path} is {show(wrong.value)}, not {describe(wrong.annotation)}"
+    inner = f"item {wrong.path} is {show(wrong.value)}, not {describe(wrong.annotation)}"
+    return f"expected {describe(annotation)}, but {inner}"
 
 
-def _find(value: Any, annotation: Any, depth: int) -> _Wrong | None:
+def _find(value: Any, annotation: Any, depth: int) -> _Wrong | None:  # noqa: PLR0911 - one return for each kind
     annotation = bare(annotation)
     if type(value) is annotation or annotation is Any or annotation is object or depth > _DEEPEST:
         return None
@@ -109,7 +110,7 @@ def _find_in_items(value: Any, annotation: Any, kind: type, args: tuple[Any, ...
         fits = members_of(bare(args[0])) or not isinstance(args[0], type) or issubclass(value, args[0])
         return None if fits else _Wrong("", annotation, value)
     if isinstance(value, dict):
-        if len(args) != 2:  # noqa: PLR2004 - key and value
+        if len(args) != 2:
             return None
         for key in islice(value, _FIRST):
             if _find(key, args[0], depth + 1):

@@ -1,4 +1,4 @@
-"""Parameters made to fit their annotations: the conversions that lose nothing, and those that text from outside needs."""
+"""Parameters made to fit their annotations: conversions that lose nothing, and those that text from outside needs."""
 
 from __future__ import annotations
 
@@ -37,12 +37,14 @@ def coerce(value: Any, annotation: Any, where: str, *, lenient: bool = False) ->
     try:
         return Coercion(lenient=lenient).to(annotation, value, path, 0)
     except Misfit as misfit:
-        raise ParameterError(f"{where}: {misfit.text}", misfit.hint or _hint(annotation, value, lenient)) from misfit.__cause__
+        raise ParameterError(
+            f"{where}: {misfit.text}", misfit.hint or _hint(annotation, value, lenient=lenient)
+        ) from misfit.__cause__
     except RecursionError:
         raise ParameterError(f"{where}: {path} is nested too deep", "pass flatter data") from None
 
 
-def _hint(annotation: Any, value: Any, lenient: bool) -> str:
+def _hint(annotation: Any, value: Any, *, lenient: bool) -> str:
     if isinstance(value, str) and not lenient:
         return f"pass {describe(annotation)}; text is converted only on the command line and in YAML"
     return f"pass {describe(annotation)}, or change the annotation"
@@ -80,7 +82,9 @@ class Coercion:
             return simple(self, value, path)
         if kind in COLLECTIONS:
             return collection(self, annotation, kind, value, path, depth)
-        if is_typed_dict(kind) or (is_dataclass(kind) or is_named_tuple(kind) or _is_model(kind)) and not isinstance(value, kind):
+        if is_typed_dict(kind) or (
+            (is_dataclass(kind) or is_named_tuple(kind) or _is_model(kind)) and not isinstance(value, kind)
+        ):
             return record(self, kind, value, path, depth)
         if hasattr(kind, "__members__"):
             return _enum(kind, value, path, lenient=self.lenient)
@@ -97,7 +101,9 @@ class Coercion:
         if not text and any(not matches(value, member) for member in members):
             members = tuple(member for member in members if not matches(value, member))
         if text:
-            members = tuple(sorted(members, key=lambda member: 2 * (bare(member) is str) + (bare(member) is not type(None))))
+            members = tuple(
+                sorted(members, key=lambda member: 2 * (bare(member) is str) + (bare(member) is not type(None)))
+            )
         found = None
         for member in members:
             try:
@@ -119,6 +125,7 @@ class Coercion:
         raise misfit(annotation, value, path)
 
     def integer(self, value: Any, path: str) -> Any:
+        """An int, which a bool is not."""
         if isinstance(value, int) and not isinstance(value, bool):
             return value
         if numpy_kind(type(value)) is int:
@@ -129,6 +136,7 @@ class Coercion:
         raise misfit(int, value, path, hint)
 
     def real(self, value: Any, path: str) -> Any:
+        """A float, or a number that becomes one."""
         if isinstance(value, float):
             return value
         if not isinstance(value, bool) and (isinstance(value, int) or numpy_kind(type(value)) in (int, float)):
@@ -139,13 +147,17 @@ class Coercion:
         raise misfit(float, value, path)
 
     def complex_number(self, value: Any, path: str) -> Any:
+        """A complex, or a number that becomes one."""
         if isinstance(value, complex):
             return value
-        if not isinstance(value, bool) and (isinstance(value, int | float) or numpy_kind(type(value)) in (int, float, complex)):
+        if not isinstance(value, bool) and (
+            isinstance(value, int | float) or numpy_kind(type(value)) in (int, float, complex)
+        ):
             return complex(value)
         raise misfit(complex, value, path)
 
     def truth(self, value: Any, path: str) -> Any:
+        """A bool and nothing else."""
         if isinstance(value, bool):
             return value
         if numpy_kind(type(value)) is bool:
@@ -153,6 +165,7 @@ class Coercion:
         raise misfit(bool, value, path, "pass True or False")
 
     def text(self, value: Any, path: str) -> Any:
+        """A text and nothing else."""
         if isinstance(value, str):
             return value
         hint = "put it in quotes" if self.lenient and isinstance(value, int | float) else ""

@@ -36,7 +36,10 @@ def collection(coercion: Coercion, annotation: Any, kind: Any, value: Any, path:
         items = _ordered(items)
     asked = _asked(annotation, kind, args, items, path)
     if asked is not None:
-        items = [coercion.to(ask, item, f"{path}[{index}]", depth + 1) for index, (ask, item) in enumerate(zip(asked, items, strict=True))]
+        items = [
+            coercion.to(ask, item, f"{path}[{index}]", depth + 1)
+            for index, (ask, item) in enumerate(zip(asked, items, strict=True))
+        ]
     if kind in _SETS:
         return _as_set(_SETS[kind], items, path)
     if kind is tuple:
@@ -69,13 +72,15 @@ def _as_set(kind: type, items: list[Any], path: str) -> Any:
     try:
         return kind(items)
     except TypeError as error:
-        raise Misfit(f"{path} can't be a {kind.__name__}: {error}", "pass items that are hashable, such as tuples") from error
+        raise Misfit(
+            f"{path} can't be a {kind.__name__}: {error}", "pass items that are hashable, such as tuples"
+        ) from error
 
 
 def _mapping(coercion: Coercion, annotation: Any, args: tuple[Any, ...], value: Any, path: str, depth: int) -> Any:
     if not isinstance(value, dict):
         raise Misfit(f"{path} is {show(value)}, expected {describe(annotation)}")
-    if len(args) != 2:  # noqa: PLR2004 - key and value
+    if len(args) != 2:
         return value
     found = {}
     for key, item in value.items():

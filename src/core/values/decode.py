@@ -19,14 +19,16 @@ _DEEPEST = 6
 
 
 def decode(plain: Any, annotation: Any = None) -> Any:
-    """The value of plain data; raises `ParameterError` for a class that is gone, and for data that `encode` never wrote."""
+    """The value of plain data; raises `ParameterError` for a class that is gone and for what `encode` never wrote."""
     try:
         return _Decoder(annotation).decode(plain)
     except CoreError:
         raise
     except Exception as error:
         message = f"the recorded value {str(plain)[:80]} can't be read back: {type(error).__name__}: {error}"
-        raise ParameterError(message, "its classes or this version of core may have changed; give the value again") from error
+        raise ParameterError(
+            message, "its classes or this version of core may have changed; give the value again"
+        ) from error
 
 
 class _Decoder:
@@ -47,7 +49,9 @@ class _Decoder:
         if kind in _READERS:
             return _READERS[kind](self, value)
         if ":" not in kind:
-            raise ParameterError(f"the recorded value has the unknown kind {kind!r}", "read it with a newer version of core")
+            raise ParameterError(
+                f"the recorded value has the unknown kind {kind!r}", "read it with a newer version of core"
+            )
         return self._instance(self._class(kind), value)
 
     def _class(self, name: str) -> Any:
@@ -71,7 +75,9 @@ class _Decoder:
             return _model(kind, {name: self.decode(item) for name, item in value.items()})
         if is_named_tuple(kind):
             return kind._make(self.decode(value[name]) for name in kind._fields)
-        raise ParameterError(f"the recorded value names {kind!r}, which is no class of plain data", "give the value again")
+        raise ParameterError(
+            f"the recorded value names {kind!r}, which is no class of plain data", "give the value again"
+        )
 
     def pairs(self, value: list[Any]) -> dict[Any, Any]:
         return {self.decode(key): self.decode(item) for key, item in value}
@@ -111,7 +117,7 @@ def _datetime(_: _Decoder, value: list[Any]) -> Any:
     from datetime import datetime  # start-up time, as in all readers here: only values of these types need it
 
     found = datetime.fromisoformat(value[0]).replace(fold=value[1])
-    if len(value) > 2:  # noqa: PLR2004 - the third is the zone
+    if len(value) > 2:
         from zoneinfo import ZoneInfo
 
         found = found.replace(tzinfo=ZoneInfo(value[2]))

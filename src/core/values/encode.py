@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from binascii import b2a_base64
 from enum import Enum, Flag
-from typing import Any
 
 from core.conform.annotations import is_dataclass, is_named_tuple, numpy_kind
 from core.conform.describe import describe
@@ -19,12 +18,15 @@ from core.names import name_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 MAX_DEPTH = 100
 """Deepest nesting: what reads plain data later, JSON included, recurses too."""
 _HUGE_BITS = 10_000
 _INFINITY = float("inf")
-_PLAIN = "make it a step's output and pass that, or pass plain data: numbers, text, lists, dicts, enums, paths, dataclasses"
+_PLAIN = (
+    "make it a step's output and pass that, or pass plain data: numbers, text, lists, dicts, enums, paths, dataclasses"
+)
 local_classes: dict[str, type] = {}
 """Classes defined inside functions that were met while encoding: no import finds them, this process still can."""
 
@@ -41,7 +43,7 @@ def encode(value: Any, where: str) -> Any:
 def root_of(where: str) -> str:
     """What paths into the value begin with: the first name in quotes."""
     parts = where.split("'", 2)
-    return parts[1] if len(parts) > 2 else "value"  # noqa: PLR2004 - before, name, after
+    return parts[1] if len(parts) > 2 else "value"
 
 
 def tagged(kind: str, value: Any) -> dict[str, Any]:
@@ -73,7 +75,7 @@ class _Encoder:
         self._inside.discard(id(value))
         return plain
 
-    def _inner(self, value: Any, path: str, depth: int) -> Any:
+    def _inner(self, value: Any, path: str, depth: int) -> Any:  # noqa: PLR0911 - one return for each kind
         kind: Any = type(value)
         if kind is list:
             return self._items(value, path, depth)
@@ -136,7 +138,11 @@ def class_name(kind: type) -> str:
 def _fields_of(kind: Any, value: Any) -> dict[str, Any] | None:
     """Values of the fields of a dataclass, pydantic model or NamedTuple; None for anything else."""
     if is_dataclass(kind):
-        return {name: getattr(value, name) for name, field in kind.__dataclass_fields__.items() if field._field_type.name == "_FIELD"}
+        return {
+            name: getattr(value, name)
+            for name, field in kind.__dataclass_fields__.items()
+            if field._field_type.name == "_FIELD"
+        }
     if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_fields"):
         return {name: getattr(value, name) for name in kind.model_fields} | (value.model_extra or {})
     if is_named_tuple(kind):

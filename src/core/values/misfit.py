@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Misfit(Exception):  # noqa: N818 - caught and turned into a ParameterError, which is the error
+class Misfit(Exception):
     """`text` begins with the place inside the value."""
 
     def __init__(self, text: str, hint: str = "") -> None:

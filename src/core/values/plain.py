@@ -12,8 +12,8 @@ _SCALARS = frozenset({int, str, float, bool, type(None)})
 def to_plain(value: Any, annotation: Any, where: str, *, lenient: bool = False) -> Any:
     """`value` as data that JSON can hold, after coercion to `annotation` (None: whatever it is).
 
-    Coerced are int to float, list, tuple and set to one another, text to Path and Enum, dict to dataclass, pydantic model,
-    NamedTuple and TypedDict. `lenient` also reads text, as the command line and YAML give it, as what the annotation asks.
+    Coerced are int to float, list, tuple and set to one another, text to Path and Enum, dict to dataclass, pydantic
+    model, NamedTuple and TypedDict. `lenient` also reads text, as the command line and YAML give it, as what is asked.
     Subclasses of dict become dict, numpy's scalars Python's. Raises `ParameterError` that begins with `where`, such as
     `parameter 'gamma' of step 'train'`, and names the place inside the value.
     """

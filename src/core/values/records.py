@@ -19,18 +19,24 @@ def record(coercion: Coercion, kind: Any, value: Any, path: str, depth: int) -> 
     if is_named_tuple(kind) and isinstance(value, list | tuple) and len(value) <= len(kind._fields):
         value = dict(zip(kind._fields, value, strict=False))
     if not isinstance(value, dict):
-        raise Misfit(f"{path} is {show(value)}, expected {describe(kind)}", f"pass {describe(kind)}(...) or a dict of its fields")
+        raise Misfit(
+            f"{path} is {show(value)}, expected {describe(kind)}", f"pass {describe(kind)}(...) or a dict of its fields"
+        )
     if not is_typed_dict(kind) and hasattr(kind, "model_validate"):
         return _model(kind, value, path)
     allowed, required = _fields(kind)
     for name in value:
         if name not in allowed:
-            raise Misfit(f"{path}[{name!r:.60}] is no field of {describe(kind)}", f"its fields are {', '.join(allowed)}")
+            raise Misfit(
+                f"{path}[{name!r:.60}] is no field of {describe(kind)}", f"its fields are {', '.join(allowed)}"
+            )
     for name in required:
         if name not in value:
             raise Misfit(f"{path} lacks {name!r}, which {describe(kind)} needs", f"its fields are {', '.join(allowed)}")
     hints = _hints(kind)
-    fields = {name: coercion.to(hints.get(name, Any), item, f"{path}.{name}", depth + 1) for name, item in value.items()}
+    fields = {
+        name: coercion.to(hints.get(name, Any), item, f"{path}.{name}", depth + 1) for name, item in value.items()
+    }
     if is_typed_dict(kind):
         return fields
     try:
@@ -47,7 +53,11 @@ def _fields(kind: Any) -> tuple[list[str], list[str]]:
         return list(kind._fields), [name for name in kind._fields if name not in kind._field_defaults]
     from dataclasses import MISSING  # start-up time: the class is a dataclass, so the user's code imported it
 
-    fields = [field for field in kind.__dataclass_fields__.values() if field.init and field._field_type.name != "_FIELD_CLASSVAR"]
+    fields = [
+        field
+        for field in kind.__dataclass_fields__.values()
+        if field.init and field._field_type.name != "_FIELD_CLASSVAR"
+    ]
     needed = [field.name for field in fields if field.default is MISSING and field.default_factory is MISSING]
     return [field.name for field in fields], needed
 
@@ -59,7 +69,10 @@ def _hints(kind: Any) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - any error of the user's own annotations
         return {}
     if is_dataclass(kind):  # an InitVar carries its type inside
-        return {name: getattr(hint, "type", hint) if type(hint).__name__ == "InitVar" else hint for name, hint in hints.items()}
+        return {
+            name: getattr(hint, "type", hint) if type(hint).__name__ == "InitVar" else hint
+            for name, hint in hints.items()
+        }
     return hints
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from core.conform import describe
 from core.conform.annotations import is_dataclass, is_named_tuple, is_typed_dict
@@ -14,6 +13,7 @@ from core.values.misfit import Misfit
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _NOTHING = frozenset({"none", "null", ""})
@@ -35,7 +35,11 @@ def from_text(text: str, annotation: Any, kind: Any, path: str) -> Any:
         named = is_typed_dict(kind) or is_dataclass(kind) or is_named_tuple(kind) or hasattr(kind, "model_validate")
         return json.loads(text) if named else text
     except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
-        hint = "write JSON, such as '[1, 2]' or '{\"a\": 1}'" if isinstance(error, json.JSONDecodeError | RecursionError) else ""
+        hint = (
+            "write JSON, such as '[1, 2]' or '{\"a\": 1}'"
+            if isinstance(error, json.JSONDecodeError | RecursionError)
+            else ""
+        )
         raise Misfit(f"{path} is {show(text)}, which is no {describe(annotation)}", hint) from error
 
 
@@ -57,9 +61,9 @@ def _timedelta(text: str) -> Any:
 
 def _iso(name: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
-        import datetime
+        import datetime as dt
 
-        return getattr(datetime, name).fromisoformat(text)
+        return getattr(dt, name).fromisoformat(text)
 
     return read
 
