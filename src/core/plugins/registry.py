@@ -8,6 +8,7 @@ from core.errors import CoreError, NotFoundError, PluginError
 from core.names import locate
 from core.plugins.flavor import Flavor
 from core.plugins.load import Plugins
+from core.ports.materializer import Materializer
 from core.ports.observer import Observer
 
 TYPE_CHECKING = False
@@ -86,15 +87,19 @@ class Registry:
                 self._add_materializer(self._offered, offer)
         return [offer.item for offer in self._offered.values()]
 
-    def _add_materializer(self, names: dict[str, Offer], offer: Offer) -> None:
-        name = getattr(offer.item, "name", None)
-        if not isinstance(name, str) or not hasattr(offer.item, "load"):
-            self._plugins.set_aside(offer.plugin, f"core_materializers gave {offer.item!r}, which is no materializer")
-        elif name in names:
-            other = names[name].distribution
-            self._plugins.set_aside(offer.plugin, f"materializer {name!r} is already the name of one of {other}")
+    def _add_materializer(self, made: dict[str, Offer], offer: Offer) -> None:
+        try:
+            item = offer.item() if isinstance(offer.item, type) else offer.item
+        except Exception as error:  # noqa: BLE001 - border of a plugin
+            self._plugins.set_aside(offer.plugin, f"materializer {offer.item!r} cannot be made: {error!r}")
+            return
+        if not isinstance(item, Materializer) or not isinstance(getattr(item, "name", None), str):
+            self._plugins.set_aside(offer.plugin, f"core_materializers gave {item!r}, which is no materializer")
+        elif item.name in made:
+            other = made[item.name].distribution
+            self._plugins.set_aside(offer.plugin, f"materializer {item.name!r} is already the name of one of {other}")
         else:
-            names[name] = offer
+            made[item.name] = offer._replace(item=item)
 
     def observers(self, run_id: str, display: str = "auto") -> list[Observer]:
         """New observers for one run; `display` is the setting of that name."""

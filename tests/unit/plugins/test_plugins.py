@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from textwrap import dedent
 
 import pluggy
@@ -171,6 +172,31 @@ def test_one_file_plugins(install: Install, tmp_path: Path) -> None:
 def test_a_one_file_plugin_with_the_name_of_a_module_is_named(install: Install, tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text(dedent(OFFERS))
     assert "rename" in broken(Registry(one_file=(str(tmp_path / "json.py"),)))["json"]
+
+
+MATERIALIZER = """
+    from core.plugins import hookimpl
+    from core.ports.materializer import Materializer
+    class Roman(Materializer):
+        name, types = "roman", ("fractions:Fraction",)
+        def save(self, value, out): out.write(str(value).encode())
+        def load(self, source): return source.read().decode()
+    @hookimpl
+    def core_materializers(): return [Roman]
+"""
+
+
+def test_materializers_of_plugins_are_chosen(install: Install) -> None:
+    install("romans", MATERIALIZER)
+    assert Registry().materializers().for_value(Fraction(1, 2)).name == "roman"
+
+
+def test_the_second_materializer_of_one_name_is_set_aside(install: Install) -> None:
+    install("first", MATERIALIZER)
+    install("second", MATERIALIZER)
+    registry = Registry()
+    assert registry.materializers().named("roman").__module__ == "second"
+    assert "'roman' is already the name of one of second 1.0" in broken(registry)["first"]
 
 
 def test_observers_take_the_arguments_they_name(install: Install) -> None:
