@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from core.errors import ConfigurationError, UsageError
 from core.model.spec import RunOptions
 from core.model.states import RunState, StepState
 
-calls: list[str] = []
+calls: deque[str] = deque()  # no constant to the cache key, as a list would be
 
 
 @dataclass
@@ -69,7 +70,7 @@ def test_first_run_and_reuse() -> None:
     assert [s.state for s in again.steps.values()] == [StepState.REUSED] * 3
     assert "same code, parameters and inputs" in again.steps["score"].reason
     assert again.steps["score"].outputs["output"].load() == 1.5
-    assert calls == ["load", "train", "score"]
+    assert list(calls) == ["load", "train", "score"]
 
 
 def test_a_changed_parameter_reruns_what_follows_only() -> None:
@@ -84,7 +85,7 @@ def test_equal_outputs_stop_the_reruns() -> None:
     training(rows=0)
     calls.clear()
     run = training(rows=0, gamma=0.75)
-    assert calls == ["train"]  # an empty list gives the same model whatever gamma is
+    assert list(calls) == ["train"]  # an empty list gives the same model whatever gamma is
     assert run.steps["score"].state is StepState.REUSED
 
 
@@ -275,9 +276,9 @@ def test_no_cache_for_all_or_for_one_step() -> None:
     training()
     calls.clear()
     training.run({}, RunOptions(no_cache=frozenset({"score"})))
-    assert calls == ["score"]
+    assert list(calls) == ["score"]
     training.run({}, RunOptions(no_cache=True))
-    assert calls == ["score", "load", "train", "score"]
+    assert list(calls) == ["score", "load", "train", "score"]
 
 
 def test_plan_runs_nothing() -> None:
@@ -286,7 +287,7 @@ def test_plan_runs_nothing() -> None:
     plan = training.plan({"gamma": 0.1})
     actions = {name: str(d.action) for name, d in plan.decisions.items()}
     assert actions == {"load": "reuse", "train": "run", "score": "maybe"}
-    assert calls == []
+    assert not calls
     assert len(Client().runs()) == 1
 
 
@@ -302,7 +303,7 @@ def test_missing_bytes_run_the_step_again(tmp_path: Any) -> None:
         for name in names:
             os.unlink(os.path.join(folder, name))
     second = flow()
-    assert calls == ["big", "big"]
+    assert list(calls) == ["big", "big"]
     assert "is missing from" in second.steps["big"].reason
     assert first.steps["big"].outputs["output"].load() == b"x" * 1_000_000
 
