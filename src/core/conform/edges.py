@@ -104,7 +104,7 @@ def _has_members(protocol: type, given: type) -> bool:
     )
 
 
-def _arguments_fit(wanted: Any, wanted_class: type, given: Any, given_class: type) -> bool:
+def _arguments_fit(wanted: Any, wanted_class: Any, given: Any, given_class: type) -> bool:
     wanted_args = get_args(wanted)
     if not wanted_args or wanted_class is abc.Callable or is_protocol(wanted_class):
         return True
