@@ -43,7 +43,8 @@ Options may be written with `-` or `_`: `--no-cache` and `--no_cache` are the sa
 
 ## JSON that stays
 
-Fields may be added, never renamed or removed. Times are ISO 8601 in UTC with milliseconds, or null.
+Fields may be added, never renamed or removed. Times are ISO 8601 in UTC with milliseconds, or null. NaN and infinities,
+which JSON lacks, are null.
 
 `core runs list -o json` is a list of objects, newest first: `id`, `pipeline`, `state`, `started_at`, `ended_at`,
 `stack`, `project`, `actor`. `state` is `pending`, `running`, `completed`, `failed`, `cancelled` or `lost`.

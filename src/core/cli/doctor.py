@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import core
 from core.cli.command import Command
-from core.cli.output import listing, say
+from core.cli.output import emit, say, table
 from core.errors import ConfigurationError, CoreError
 from core.settings import Settings, closest, foreign_folder, resolve
 from core.version import VERSION
@@ -16,7 +16,7 @@ from core.version import VERSION
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from core.cli.command import Parser
 
@@ -169,10 +169,20 @@ def _arguments(parser: Parser) -> None:
 
 def _doctor(arguments: Namespace) -> int:
     rows = [finding._asdict() for finding in findings()]
-    listing(rows, arguments.output, {"check": str, "state": str, "detail": str, "hint": str})
+    if arguments.output == "table":
+        table(("check", "state", "detail"), [cells for row in rows for cells in _cells(row)])
+    else:
+        emit(rows, arguments.output)
     problems = sum(row["state"] == "problem" for row in rows)
     say(f"{problems} problems" if problems != 1 else "1 problem")
     return ConfigurationError.exit_code if problems else 0
+
+
+def _cells(row: Mapping[str, str]) -> Iterator[list[str]]:
+    """A finding, and what to do about it on a line of its own."""
+    yield [row["check"], row["state"], row["detail"]]
+    if row["hint"]:
+        yield ["", "", f"  hint: {row['hint']}"]
 
 
 COMMANDS = {

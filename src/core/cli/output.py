@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import isfinite
 from time import localtime, strftime, time
 
 from core.text import duration, safe
@@ -77,7 +78,20 @@ def emit(data: Any, form: str) -> None:
         return
     import json  # start-up time: tables do without
 
-    print(json.dumps(data, indent=2))
+    try:
+        text = json.dumps(data, indent=2, allow_nan=False)
+    except ValueError:  # JSON has no NaN, and many readers refuse one
+        text = json.dumps(_finite(data), indent=2)
+    print(text)
+
+
+def _finite(data: Any) -> Any:
+    """`data` with null in the place of NaN and infinities."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data
 
 
 def listing(rows: Sequence[Mapping[str, Any]], form: str, columns: Columns) -> None:

@@ -6,7 +6,8 @@ import os
 import sys
 from importlib import import_module
 
-from core.errors import CoreError, NotFoundError, UsageError
+from core.context import compiling
+from core.errors import CompileError, CoreError, NotFoundError, UsageError
 from core.names import dotted
 from core.run import Pipeline
 from core.settings import closest
@@ -14,7 +15,9 @@ from core.settings import closest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any
+    from typing import Any, NoReturn
+
+    from core.define import Step
 
 
 def find_pipeline(target: str) -> Pipeline[Any, Any]:
@@ -91,13 +94,38 @@ def _load_file(file: str) -> ModuleType:
     return module
 
 
+class _Importing:
+    """Stands where the recording of a compiling pipeline stands, while a file is imported that holds pipelines."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def inline(self, name: str, *_: object) -> NoReturn:
+        """Refuse to run a pipeline: `core pipeline check` runs nothing, and `core run` runs what was asked for."""
+        raise CompileError(
+            f"pipeline {name!r} is called while {self.file!r} is imported",
+            'put the call below `if __name__ == "__main__":`',
+        )
+
+    def call(self, step: Step[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a step: outside a pipeline it is the plain function."""
+        return step.spec.function(*args, **kwargs)
+
+    def map(self, step: Step[Any, Any], iterables: tuple[Any, ...], constants: dict[str, Any]) -> list[Any]:
+        """Call a step for each item, as `Step.map` does outside a pipeline."""
+        return [step.spec.function(*items, **constants) for items in zip(*iterables, strict=True)]
+
+
 def _import(name: str) -> ModuleType:
+    token = compiling.set(_Importing(name))
     try:
         return import_module(name)
     except (CoreError, ModuleNotFoundError):
         raise
     except (Exception, SystemExit) as error:  # the border to the user's code
         raise _broken(name, error) from error
+    finally:
+        compiling.reset(token)
 
 
 def _broken(file: str, error: BaseException) -> UsageError:

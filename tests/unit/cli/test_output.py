@@ -47,6 +47,11 @@ def test_a_program_reads_back_what_was_listed(form: str, read: object, capsys: p
     assert "\x1b" not in out
 
 
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    emit([{"loss": float("nan"), "best": (float("-inf"), 1.5)}], "json")
+    assert json.loads(capsys.readouterr().out) == [{"loss": None, "best": [None, 1.5]}]
+
+
 def test_emit_writes_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     emit({"a": 1}, "json")
     assert capsys.readouterr().out == '{\n  "a": 1\n}\n'

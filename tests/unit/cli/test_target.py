@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.cli.target import find_pipeline, load_module, pipelines_of
-from core.errors import CoreError, NotFoundError, UsageError
+from core.errors import CompileError, CoreError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +93,16 @@ def test_a_file_that_cannot_be_imported(folder: Path, text: str, parts: list[str
     with pytest.raises(UsageError) as caught:
         load_module("bad.py")
     assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+
+def test_importing_runs_no_pipeline_but_may_call_steps(folder: Path) -> None:
+    program = (folder / "train.py").read_text(encoding="utf-8")
+    (folder / "calls.py").write_text(program + "\nFIRST = load(2)\nALL = load.map([1, 2])\n", encoding="utf-8")
+    assert vars(load_module("calls.py"))["FIRST"] == [0, 1]
+    assert vars(load_module("calls.py"))["ALL"] == [[0], [0, 1]]
+    (folder / "runs.py").write_text(program + "\ntraining()\n", encoding="utf-8")
+    with pytest.raises(CompileError, match=r"(?s)'training' is called while 'runs' is imported.*__main__"):
+        load_module("runs.py")
 
 
 @pytest.mark.parametrize("name", ["json.py", "sys.py"])
