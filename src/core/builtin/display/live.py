@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import re
 import sys
 import time
@@ -21,7 +22,7 @@ from core.text import duration, safe, short
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import TextIO
+    from typing import Any, TextIO
 
     from rich.console import ConsoleOptions, RenderResult
 
@@ -56,6 +57,8 @@ class LiveDisplay(Observer):
         self._console = console or Console(file=stream, highlight=False, markup=False, emoji=False)
         self._tally = Tally()
         self._live: _Live | None = None
+        self._paused = False
+        self._prompts: tuple[Callable[..., Any], Callable[..., Any]] | None = None
         self._queue: deque[tuple[str, str]] = deque()
         self._dropped = 0
         self._partial: dict[tuple[str, str], str] = {}
@@ -64,6 +67,13 @@ class LiveDisplay(Observer):
     def planned(self, run: str, plan: Plan) -> None:
         """Begin to draw."""
         self._tally.plan(run, plan)
+        atexit.register(self.close)  # a program that exits without closing must not leave the cursor hidden
+        self._prompts = (builtins.input, sys.breakpointhook)
+        builtins.input = self._asking(builtins.input)
+        sys.breakpointhook = self._asking(sys.breakpointhook)
+        self._begin()
+
+    def _begin(self) -> None:
         self._live = _Live(
             Picture(self._tally),
             console=self._console,
@@ -73,15 +83,41 @@ class LiveDisplay(Observer):
             vertical_overflow="crop",
         )
         self._live.drain = self._drain
-        atexit.register(self.close)  # a program that exits without closing must not leave the cursor hidden
         self._live.start(refresh=True)
+
+    def _asking(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+        """`ask` (`input`, a debugger) with the drawing stopped before it, for it would write over what is typed."""
+
+        def asking(*args: Any, **kwargs: Any) -> Any:
+            self._pause()
+            return ask(*args, **kwargs)
+
+        return asking
+
+    def _pause(self) -> None:
+        """Leave the terminal to the step until its next event."""
+        live, self._live = self._live, None
+        if live is not None:
+            self._paused = True
+            self._finish_lines()
+            live.transient = True
+            self._drain()
+            live.stop()
 
     def event(self, event: Event) -> None:
         """Note the change; the next drawing shows it."""
         step = self._tally.take(event)
-        if step is not None and step.state is not StepState.RUNNING and self._partial:
-            for stream in ("stdout", "stderr"):
-                self._show(event.step, [self._partial.pop((event.step, stream), "")])
+        if self._paused:
+            self._paused = False
+            self._begin()
+        if step is not None and step.state is not StepState.RUNNING:
+            self._finish_lines()
+
+    def _finish_lines(self) -> None:
+        """Show the lines that have no end yet."""
+        while self._partial:
+            (step, _), rest = self._partial.popitem()
+            self._show(step, [rest])
 
     def output(self, step: str, stream: str, text: str) -> bool:
         """Show whole lines above the tree; a stream that goes to a file or a pipe is left alone."""
@@ -98,18 +134,19 @@ class LiveDisplay(Observer):
 
     def close(self) -> None:
         """Draw the end and give the terminal back as it was."""
-        live, self._live = self._live, None
-        if live is None:
+        if self._prompts is None:
             return
+        (builtins.input, sys.breakpointhook), self._prompts = self._prompts, None
         atexit.unregister(self.close)
-        for (step, _), rest in self._partial.items():
-            self._show(step, [rest])
+        self._finish_lines()
         try:
-            live.stop()
+            if self._live is not None:
+                self._live.stop()
             for line in self._tally.ending(time.time()):
                 self._console.print(Text(line), soft_wrap=True)
         except (OSError, ValueError):
             pass  # the terminal is gone: the run matters more
+        self._live = None
 
     def _show(self, step: str, lines: Sequence[str]) -> None:
         """Put lines in the queue; the next drawing prints them, so that a step that prints much is not held up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 import pty
@@ -266,3 +267,22 @@ def test_safe_text_is_printable(text: str) -> None:
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_prompt_stops_the_drawing_until_the_next_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("core.builtin.display.live._is_terminal", lambda _: True)
+    monkeypatch.setattr("builtins.input", lambda prompt="": f"{prompt}bob")
+    plain_input = builtins.input
+    display = play(LiveDisplay(stream, terminal(stream)), ["load"], [])
+    assert display.output("load", "stdout", "before\n")
+    assert builtins.input("who? ") == "who? bob"
+    assert "load before" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    shown = len(stream.getvalue())
+    assert not display.output("load", "stdout", "goes to the terminal itself\n")
+    time.sleep(0.25)
+    assert len(stream.getvalue()) == shown
+    display.event(Event(RUN, "load", 1, "w", 99, "attempt_completed", 101.0, 1, {"seconds": 1.0}))
+    assert display.output("load", "stdout", "after\n")
+    display.close()
+    assert builtins.input is plain_input
