@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+from types import FunctionType
 from typing import Annotated, Any, NamedTuple, Never, NoReturn, TypeVar, Unpack, get_args, get_origin, get_type_hints
 
 from core.conform.annotations import bare, is_dataclass, is_named_tuple
@@ -21,6 +22,7 @@ _VARARGS, _VARKEYWORDS, _GENERATOR, _ASYNC_GENERATOR = 0x04, 0x08, 0x20, 0x200
 _MAX_OUTPUT = 100
 _CACHE_SIZE = 10_000
 _signatures: dict[Any, Signature] = {}
+_TYPES = "annotate with a class, or with a type such as `list[int]`"
 _RETURN = "write what it returns, such as `-> float`; `-> None` says that it returns nothing, `-> Any` anything"
 
 
@@ -99,7 +101,7 @@ def _resolved(annotation: Any, scope: dict[str, Any], local: dict[str, Any], wha
         if isinstance(found, type):
             return found
     try:
-        return get_type_hints(_Holder(annotation), scope, local, include_extras=True)["it"]
+        found = get_type_hints(_Holder(annotation), scope, local, include_extras=True)["it"]
     except NameError as error:
         hint = f"define or import {error.name} at the top of the module"
         if "TYPE_CHECKING" in scope:
@@ -110,13 +112,16 @@ def _resolved(annotation: Any, scope: dict[str, Any], local: dict[str, Any], wha
         ) from error
     except Exception as error:
         message = f"{what}, {str(annotation)!r}, is no type: {type(error).__name__}: {error}"
-        raise DefinitionError(message, "annotate with a class, or with a type such as `list[int]`") from error
+        raise DefinitionError(message, _TYPES) from error
+    if isinstance(found, int | float | str | bytes | list | tuple | dict | set):
+        raise DefinitionError(f"{what}, {str(annotation)!r}, is no type", _TYPES)
+    return found
 
 
 def _source_of(function: Any, noun: str) -> _Source:
     """Look behind decorators (`__wrapped__`), partials, methods and callable objects."""
     partials, outer, bound = [], function, 0
-    while not hasattr(function, "__code__") or hasattr(function, "__wrapped__"):
+    while type(function) is not FunctionType or hasattr(function, "__wrapped__"):
         if hasattr(function, "__wrapped__"):
             function = function.__wrapped__
         elif hasattr(function, "func") and hasattr(function, "keywords"):
@@ -204,13 +209,16 @@ def _outputs(source: _Source, returned: Any, inputs: tuple[InputSpec, ...]) -> S
     if name is None:
         items = _items_of(kind)
         if items:
-            named = [(_given_name(item) or f"output_{index}", item) for index, item in enumerate(items)]
+            names = [_given_name(item) for item in items]
+            named = [
+                (f"output_{i}" if n is None else n, item) for i, (n, item) in enumerate(zip(names, items, strict=True))
+            ]
             return Signature(inputs, _checked(source, named), "tuple")
         container = get_origin(kind) or kind
         fields = _fields_of(source, container, get_args(kind))
         if fields:
             return Signature(inputs, _checked(source, fields), "fields", container)
-    return Signature(inputs, _checked(source, [(name or "output", kind)]), "single")
+    return Signature(inputs, _checked(source, [("output" if name is None else name, kind)]), "single")
 
 
 def _given_name(annotation: Any) -> str | None:

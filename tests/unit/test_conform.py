@@ -1,6 +1,8 @@
 """Annotations at run time: what accepts what, what matches, how it is called."""
 
-import collections.abc as abc
+# ruff: noqa: UP007, UP045, F821 - old spellings and unresolved names are among what is tested
+
+from collections import abc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, NewType, Optional, ParamSpec, Protocol, TypedDict, TypeVar, Union
 
@@ -190,7 +192,7 @@ MATCHING = [
     (None, int | None),
     (np.float32(1), float),
     (np.int64(1), int),
-    (np.bool_(True), bool),
+    (np.bool_(1), bool),
     ([1, 2], list[int]),
     ([1, "a"], list[int | str]),
     ((1, "a"), tuple[int, str]),
