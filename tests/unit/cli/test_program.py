@@ -179,3 +179,13 @@ def test_a_noun_imports_only_its_own_module() -> None:
     modules, heavy = done.stderr.splitlines()
     assert modules == str([f"core.cli.{name}" for name in ("command", "output", "program", "stack")])
     assert heavy == "[]"
+
+
+@pytest.mark.usefixtures("project")
+def test_listing_runs_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; from core.cli import main; main(['runs', 'list']); "
+        "print({'typer', 'click', 'rich', 'yaml', 'pydantic', 'pluggy', 'fsspec', 'asyncio', 'logging', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
