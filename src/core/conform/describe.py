@@ -56,11 +56,15 @@ def _listed(annotations: list[Any] | tuple[Any, ...], depth: int) -> str:
 def show(value: object, longest: int = 60) -> str:
     """A value with its type, such as `str 'abc'`, cut to one short line; never raises."""
     kind = describe(type(value))
-    if value is None:
-        return kind
+    text = "" if value is None else brief(value, longest)
+    return f"{kind} {text}" if text else kind
+
+
+def brief(value: object, longest: int = 40) -> str:
+    """The value's repr, cut to one short line; empty when it has none that can be printed; never raises."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 - a value's own repr may fail; the message must not
-        return kind
+        return ""
     text = text if len(text) <= longest else text[: longest - 3] + "..."
-    return f"{kind} {text}" if text.isprintable() else kind
+    return text if text.isprintable() else ""

@@ -18,7 +18,7 @@ from core.conform.annotations import (
     numpy_kind,
     protocol_members,
 )
-from core.conform.describe import describe, show
+from core.conform.describe import brief, describe, show
 
 _FIRST = 100
 _DEEPEST = 20
@@ -114,7 +114,7 @@ def _find_in_items(value: Any, annotation: Any, kind: type, args: tuple[Any, ...
             return None
         for key in islice(value, _FIRST):
             if _find(key, args[0], depth + 1):
-                return _Wrong(f"key {key!r}"[:60], args[0], key)
+                return _Wrong(f"key {brief(key)}", args[0], key)
         triples = ((key, item, args[1]) for key, item in islice(value.items(), _FIRST))
     elif kind is tuple and args[-1] is not ...:
         if len(args) != len(value):
@@ -133,7 +133,7 @@ def _wrong_items(triples: Any, depth: int) -> Any:
         if type(item) is not asked:
             wrong = _find(item, asked, depth + 1)
             if wrong is not None:
-                yield wrong._replace(path=f"[{key!r}]{wrong.path}")
+                yield wrong._replace(path=f"[{brief(key)}]{wrong.path}")
 
 
 def _find_in_array(value: Any, annotation: Any, args: tuple[Any, ...]) -> _Wrong | None:

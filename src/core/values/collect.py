@@ -6,7 +6,7 @@ from collections import abc
 from typing import Any, get_args
 
 from core.conform import describe
-from core.conform.describe import show
+from core.conform.describe import brief, show
 from core.values.misfit import Misfit
 
 TYPE_CHECKING = False
@@ -84,7 +84,7 @@ def _mapping(coercion: Coercion, annotation: Any, args: tuple[Any, ...], value: 
         return value
     found = {}
     for key, item in value.items():
-        shown = f"{key!r:.40}"
+        shown = brief(key)
         plain_key = coercion.to(args[0], key, f"{path} key {shown}", depth + 1)
         found[plain_key] = coercion.to(args[1], item, f"{path}[{shown}]", depth + 1)
     return found

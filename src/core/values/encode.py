@@ -11,7 +11,7 @@ from binascii import b2a_base64
 from enum import Enum, Flag
 
 from core.conform.annotations import is_dataclass, is_named_tuple, numpy_kind
-from core.conform.describe import describe
+from core.conform.describe import brief, describe
 from core.errors import ParameterError
 from core.names import name_of
 
@@ -109,11 +109,11 @@ class _Encoder:
         return [self.encode(item, f"{path}[{index}]", depth) for index, item in enumerate(value)]
 
     def _dict(self, value: dict[Any, Any], path: str, depth: int) -> Any:
-        if all(type(key) is str and key.isascii() for key in value):
-            plain = {key: self.encode(item, f"{path}[{key!r}]", depth) for key, item in value.items()}
+        if all(type(key) is str and _str(key) is key for key in value):
+            plain = {key: self.encode(item, f"{path}[{brief(key)}]", depth) for key, item in value.items()}
             return tagged("dict", plain) if "$" in plain else plain
         pairs = [
-            [self.encode(key, f"{path} key {key!r:.40}", depth), self.encode(item, f"{path}[{key!r:.40}]", depth)]
+            [self.encode(key, f"{path} key {brief(key)}", depth), self.encode(item, f"{path}[{brief(key)}]", depth)]
             for key, item in value.items()
         ]
         return tagged("pairs", sorted(pairs, key=lambda pair: canonical(pair[0])))

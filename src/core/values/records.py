@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 from core.conform import describe
 from core.conform.annotations import is_dataclass, is_named_tuple, is_typed_dict
-from core.conform.describe import show
+from core.conform.describe import brief, show
 from core.values.misfit import Misfit
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ def record(coercion: Coercion, kind: Any, value: Any, path: str, depth: int) -> 
     for name in value:
         if name not in allowed:
             raise Misfit(
-                f"{path}[{name!r:.60}] is no field of {describe(kind)}", f"its fields are {', '.join(allowed)}"
+                f"{path}[{brief(name)}] is no field of {describe(kind)}", f"its fields are {', '.join(allowed)}"
             )
     for name in required:
         if name not in value:
