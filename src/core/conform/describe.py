@@ -18,7 +18,7 @@ def describe(annotation: Any) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
-def _words(annotation: Any, depth: int) -> str:  # noqa: PLR0911 - one return for each kind of annotation
+def _words(annotation: Any, depth: int) -> str:
     if annotation is None or annotation is NoneType:
         return "None"
     if annotation is ... or depth > _DEEPEST:

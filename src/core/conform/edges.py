@@ -43,7 +43,7 @@ def accepts(wanted: Any, given: Any) -> bool:
     return answer
 
 
-def _fits(wanted: Any, given: Any) -> bool:  # noqa: PLR0911 - one return for each kind of annotation
+def _fits(wanted: Any, given: Any) -> bool:
     wanted, given = bare(wanted), bare(given)
     if wanted is given or any(end is Any or end is object for end in (wanted, given)) or given in (Never, NoReturn):
         return True

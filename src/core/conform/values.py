@@ -54,7 +54,7 @@ def matches(value: Any, annotation: Any) -> str:
     return f"expected {describe(annotation)}, but {inner}"
 
 
-def _find(value: Any, annotation: Any, depth: int) -> _Wrong | None:  # noqa: PLR0911 - one return for each kind
+def _find(value: Any, annotation: Any, depth: int) -> _Wrong | None:
     annotation = bare(annotation)
     if type(value) is annotation or annotation is Any or annotation is object or depth > _DEEPEST:
         return None

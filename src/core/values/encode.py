@@ -75,7 +75,7 @@ class _Encoder:
         self._inside.discard(id(value))
         return plain
 
-    def _inner(self, value: Any, path: str, depth: int) -> Any:  # noqa: PLR0911 - one return for each kind
+    def _inner(self, value: Any, path: str, depth: int) -> Any:
         kind: Any = type(value)
         if kind is list:
             return self._items(value, path, depth)
