@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from core.cli.command import Command
+from core.cli.command import Command, natural
 from core.cli.lookup import find_artifact, opened
 from core.cli.output import clean_lines, emit, listing, say, size
 from core.errors import ConfigurationError, ConflictError, UsageError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def _list_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", nargs="?", help="only this run; by default the newest runs")
-    parser.add_argument("--runs", type=int, default=10, help="how many runs to look through (default: %(default)s)")
+    parser.add_argument("--runs", type=natural, default=10, help="how many runs to look through (default: %(default)s)")
     parser.add_argument("--step", help="only outputs of this step")
     parser.add_argument("--type", metavar="WORD", help="only values whose type has this word in its name")
     parser.output()

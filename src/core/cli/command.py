@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from typing import NamedTuple
 
 from core.errors import UsageError
@@ -90,6 +90,13 @@ def dashed(words: Sequence[str]) -> list[str]:
         name, equals, value = word.partition("=")
         result.append(name.replace("_", "-") + equals + value if name.startswith("--") else word)
     return result
+
+
+def natural(text: str) -> int:
+    """A whole number from 0 on, as the type of an argument."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
 
 
 def no_arguments(_parser: Parser) -> None:

@@ -84,6 +84,7 @@ def _environment() -> Iterator[Finding]:
 
 def _home(home: str) -> Iterator[Finding]:
     import shutil  # start-up time: only the doctor looks at the disk
+    import tempfile  # start-up time: the same
 
     other = foreign_folder()
     if other:
@@ -92,7 +93,9 @@ def _home(home: str) -> Iterator[Finding]:
     existing = home
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
-    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
+    try:
+        tempfile.TemporaryFile(dir=existing).close()  # trying tells more than asking: read-only mounts, quotas
+    except OSError:
         yield Finding(
             "home", "problem", f"{home!r} cannot be written", "set CORE_HOME to a folder that you may write to"
         )

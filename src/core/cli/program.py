@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import EDQUOT, ENOSPC
 from importlib import import_module
 
 from core.cli.command import Parser
 from core.cli.output import clean_lines, say
-from core.errors import CompileError, CoreError, DefinitionError, RunFailed, UsageError, explain
+from core.errors import CompileError, CoreError, DefinitionError, InfrastructureError, RunFailed, UsageError, explain
 from core.settings import closest, resolve
 
 TYPE_CHECKING = False
@@ -52,6 +53,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except CoreError as error:
         _explain(error)
         code = error.exit_code
+    except OSError as error:
+        code = _disk_full() if error.errno in {ENOSPC, EDQUOT} else _crash(error)
     except Exception as error:  # noqa: BLE001 - the border: nothing may be lost, and nobody wants a bare traceback
         code = _crash(error)
     return code
@@ -178,6 +181,15 @@ def _keep(error: Exception) -> str:
             continue
         return path
     return "\n" + text
+
+
+def _disk_full() -> int:
+    """What was to be written, to stdout or a file, could not be: that is no success, and no defect of core's."""
+    _closed_pipe()
+    _explain(
+        InfrastructureError("the disk is full: what was to be written could not be", "free some space and try again")
+    )
+    return InfrastructureError.exit_code
 
 
 def _closed_pipe() -> int:

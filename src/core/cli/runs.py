@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from core.cli.command import Command
+from core.cli.command import Command, natural
 from core.cli.lookup import opened
 from core.cli.output import clean_lines, emit, lasted, listing, local, readable_log, say, size, table
 from core.errors import ConflictError, NotFoundError
@@ -33,7 +33,7 @@ def add_run(parser: Parser, name: str = "run") -> None:
 def _list_arguments(parser: Parser) -> None:
     parser.output()
     parser.add_argument(
-        "--limit", type=int, default=50, help="how many at most, newest first; 0 for all (default: %(default)s)"
+        "--limit", type=natural, default=50, help="how many at most, newest first; 0 for all (default: %(default)s)"
     )
     parser.add_argument("--before", metavar="RUN", help="list what is older than this run: the next page")
     parser.add_argument("--pipeline", metavar="NAME", help="only runs of this pipeline")
@@ -137,8 +137,8 @@ def _pairs(values: Mapping[str, Any]) -> str:
 def _logs_arguments(parser: Parser) -> None:
     add_run(parser)
     parser.add_argument("step", metavar="STEP", nargs="?", help="only this step; by default all, one after another")
-    parser.add_argument("--attempt", type=int, help="this try instead of the newest; 1 is the first")
-    parser.add_argument("--tail", type=int, metavar="LINES", help="only the last lines")
+    parser.add_argument("--attempt", type=natural, help="this try instead of the newest; 1 is the first")
+    parser.add_argument("--tail", type=natural, metavar="LINES", help="only the last lines")
 
 
 def _logs(arguments: Namespace) -> int:

@@ -49,6 +49,7 @@ def test_every_command_has_help(core: Core, noun: str) -> None:
         (["runs", "list", "extra"], "'extra' is not expected"),
         (["runs", "show"], "required: RUN"),
         (["runs", "list", "--limit", "many"], "--limit"),
+        (["runs", "list", "--limit", "-5"], "--limit"),
         (["--unknown"], "no command '--unknown'"),
         (["run"], "FILE:PIPELINE is missing"),
         (["config", "show", "--set", "cache"], "has no value"),
@@ -157,6 +158,14 @@ def test_a_closed_pipe_is_quiet() -> None:
     done = shell("core --help | true; exit ${PIPESTATUS[0]}")
     assert done.returncode in {0, 141}
     assert done.stderr == ""
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_output_that_cannot_be_written_is_no_success() -> None:
+    done = shell("core config show > /dev/full")
+    assert done.returncode == 7
+    assert "the disk is full" in done.stderr
 
 
 @pytest.mark.usefixtures("project")

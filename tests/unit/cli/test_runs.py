@@ -108,6 +108,7 @@ def test_a_configuration_file(core: Core, project: Path) -> None:
         (["-p", "scale"], 2, "write -p NAME=VALUE"),
         (["-p", "scale=1", "-p", "scale=2"], 2, "given twice"),
         (["--stack", "cloud"], 3, "'cloud'"),
+        (["--no-cache", "laod"], 2, "did you mean 'load'"),
     ],
 )
 def test_what_is_refused_before_anything_runs(core: Core, words: list[str], code: int, part: str) -> None:
