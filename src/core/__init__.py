@@ -7,7 +7,9 @@ from core.define import Step, step
 from core.errors import CoreError, RunFailed
 from core.model.spec import ImageSettings, Resources, Retry
 from core.run import Pipeline, pipeline
-from core.version import VERSION as __version__
+from core.version import VERSION
+
+__version__ = VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, BinaryIO, TextIO
+    from typing import Any, BinaryIO, Self, TextIO
 
     from core.ports.observer import Observer
 
@@ -30,9 +30,11 @@ class Capture:
         self._streams: tuple[TextIO, TextIO] | None = None
         self._handlers: list[tuple[Any, TextIO]] = []
 
-    def __enter__(self) -> Capture:
+    def __enter__(self) -> Self:
         self._originals = (sys.stdout, sys.stderr)
-        out, err = (_Tee(self, name, stream) for name, stream in zip(("stdout", "stderr"), self._originals, strict=True))
+        out, err = (
+            _Tee(self, name, stream) for name, stream in zip(("stdout", "stderr"), self._originals, strict=True)
+        )
         self._streams = (_text(out, sys.stdout), _text(err, sys.stderr))
         sys.stdout, sys.stderr = self._streams
         self._redirect_logging()
@@ -54,7 +56,7 @@ class Capture:
         logging = sys.modules.get("logging")
         if logging is None or self._streams is None or self._originals is None:
             return
-        for reference in list(logging._handlerList):  # noqa: SLF001 - the only list of all handlers there is
+        for reference in list(logging._handlerList):
             handler = reference()
             for original, stream in zip(self._originals, self._streams, strict=True):
                 if getattr(handler, "stream", None) is original and hasattr(handler, "setStream"):
@@ -103,7 +105,8 @@ class Capture:
                 self._give_up(error)
         if self._step and self._observers:
             text = data.decode(errors="replace")
-            if any([observer.output(self._step, stream, text) for observer in self._observers]):
+            shown = [observer.output(self._step, stream, text) for observer in self._observers]  # each must hear of it
+            if any(shown):
                 return
         buffer = getattr(original, "buffer", None)
         if buffer is None:

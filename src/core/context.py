@@ -23,7 +23,9 @@ class StepContext:
 
     __slots__ = ("_folder", "_log", "attempt", "pipeline", "run_id", "step")
 
-    def __init__(self, run_id: str, pipeline: str, step: str, attempt: int, log: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, run_id: str, pipeline: str, step: str, attempt: int, log: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.run_id = run_id
         """UUIDv7 of the run."""
         self.pipeline = pipeline
@@ -62,7 +64,10 @@ def get_context() -> StepContext:
     """The context of the step that is running here; raises `UsageError` outside a step."""
     context = _running.get()
     if context is None:
-        raise UsageError("get_context() was called outside a running step", "call it inside a function decorated with @step, while a pipeline runs")
+        raise UsageError(
+            "get_context() was called outside a running step",
+            "call it inside a function decorated with @step, while a pipeline runs",
+        )
     return context
 
 

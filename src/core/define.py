@@ -1,4 +1,4 @@
-"""1. `@step`: a plain function becomes a step. Called in a pipeline it gives references, elsewhere it is the function."""
+"""1. `@step`: a function becomes a step. In a pipeline a call gives references, elsewhere it is the function."""
 
 from __future__ import annotations
 
@@ -177,7 +177,9 @@ def is_number(value: object) -> bool:
 def check_name(name: object, where: str) -> None:
     """Refuse a name that is no safe file name or can't be read: letters, digits and `_-.[] ` only, 1 to 100 of them."""
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        raise UsageError(f"{where}: the name {str(name)[:40]!r} must be a text of 1 to {MAX_NAME} characters", "shorten it")
+        raise UsageError(
+            f"{where}: the name {str(name)[:40]!r} must be a text of 1 to {MAX_NAME} characters", "shorten it"
+        )
     if not (name[0].isalnum() or name[0] == "_") or not all(letter.isalnum() or letter in "_-.[] " for letter in name):
         raise UsageError(
             f"{where}: the name {name!r} has characters that a file name or a terminal may trip over",

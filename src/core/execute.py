@@ -62,10 +62,14 @@ class Bench(NamedTuple):
     inline_limit: int
 
 
-def execute(bench: Bench, node: Node, spec: StepSpec, decision: Decision, done: Mapping[str, Outputs], number: int) -> Result:
+def execute(
+    bench: Bench, node: Node, spec: StepSpec, decision: Decision, done: Mapping[str, Outputs], number: int
+) -> Result:
     """Attempt `number` of `node` in this process; `done` holds the outputs of every node before it."""
     recorder = bench.recorder
-    taken = {name: [[*edge, done[edge.node][edge.output].digest] for edge in edges_of(b)] for name, b in node.inputs.items()}
+    taken = {
+        name: [[*edge, done[edge.node][edge.output].digest] for edge in edges_of(b)] for name, b in node.inputs.items()
+    }
     recorder.emit(EventKind.ATTEMPT_STARTED, node.id, number, key=decision.key, reason=decision.reason, inputs=taken)
     recorder.flush()
     failpoint("attempt.started")
@@ -121,7 +125,9 @@ def _end(bench: Bench, node: Node, decision: Decision, number: int, result: Resu
 
 def _context(bench: Bench, node: Node, number: int) -> StepContext:
     def log(values: Mapping[str, Any]) -> None:
-        plain = {name: to_plain(value, None, f"metadata {name!r} of step {node.id!r}") for name, value in values.items()}
+        plain = {
+            name: to_plain(value, None, f"metadata {name!r} of step {node.id!r}") for name, value in values.items()
+        }
         bench.recorder.emit(EventKind.METADATA, node.id, number, values=plain)
 
     return StepContext(bench.recorder.run, bench.pipeline, node.id, number, log)
@@ -234,7 +240,8 @@ def _split(node_id: str, signature: Signature, returned: Any) -> dict[str, Any]:
         return dict(zip(names, returned, strict=True))
     if signature.container is not None and not isinstance(returned, signature.container):
         raise OutputError(
-            f"step {node_id!r} returned {describe(type(returned))}, but its annotation says {describe(signature.container)}",
+            f"step {node_id!r} returned {describe(type(returned))}, "
+            f"but its annotation says {describe(signature.container)}",
             "return an instance of it",
         )
     return {name: getattr(returned, name) for name in names}

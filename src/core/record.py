@@ -14,7 +14,7 @@ from core.model.event import Event, EventKind
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Self
 
     from core.model.plan import Plan
     from core.model.states import RunState
@@ -69,7 +69,7 @@ class Recorder:
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._heartbeat, name="core-heartbeat", daemon=True)
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Self:
         self._lease = self.tracking.acquire(self.run, self.writer, 3 * HEARTBEAT)
         self._beat.start()
         return self
@@ -162,8 +162,8 @@ class Recorder:
                 json.dump({"events": self._buffer, "documents": self._documents}, file)
         except OSError as error:
             raise StoreError(
-                f"the last {len(self._buffer)} events of run {self.run} could be written neither to {self.tracking.uri} "
-                f"({self._away.message}) nor to {path!r} ({error})",
+                f"the last {len(self._buffer)} events of run {self.run} could be written neither to "
+                f"{self.tracking.uri} ({self._away.message}) nor to {path!r} ({error})",
                 "free disk space and run again: finished artifacts are kept, steps without a recorded end run again",
             ) from self._away
         raise StoreError(

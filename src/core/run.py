@@ -109,7 +109,7 @@ def run(pipeline: Pipeline[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str
     compiled = compile_pipeline(pipeline.name, pipeline.__wrapped__, args, kwargs, options)
     with Workspace() as workspace:
         stack = workspace.stack
-        planner = workspace.planner(compiled.graph, compiled.specs, pipeline._no_cache(options))  # noqa: SLF001 - same module
+        planner = workspace.planner(compiled.graph, compiled.specs, pipeline._no_cache(options))
         plan = planner.plan(stack.name)
         prepare(compiled.specs, stack.orchestrator, workspace.registry.materializers())
         ending = drive(plan, planner, compiled.specs, workspace.conditions(_merged(pipeline.options, options)))
@@ -150,7 +150,9 @@ def pipeline(function: Any = None, /, **options: Any) -> Any:
 
 def _build(function: Any, options: dict[str, Any], base: PipelineOptions) -> Pipeline[Any, Any]:
     if isinstance(function, Pipeline) or not callable(function) or not hasattr(function, "__code__"):
-        raise DefinitionError(f"@pipeline decorates plain functions, not {function!r}", "write a function that calls steps")
+        raise DefinitionError(
+            f"@pipeline decorates plain functions, not {function!r}", "write a function that calls steps"
+        )
     if not options:
         return Pipeline(function, base)
     where = f"pipeline {function.__qualname__!r}"

@@ -68,7 +68,9 @@ class ArtifactView(NamedTuple):
 
     def __repr__(self) -> str:
         """For people: name, type and size."""
-        return f"<artifact {self.name}: {self.ref.type.partition(':')[2]}, {self.ref.size} bytes, {self.ref.digest[:15]}>"
+        return (
+            f"<artifact {self.name}: {self.ref.type.partition(':')[2]}, {self.ref.size} bytes, {self.ref.digest[:15]}>"
+        )
 
     def _repr_html_(self) -> str:
         return _html_table([("artifact", self.name), *((k, str(v)) for k, v in self.to_data().items())])
@@ -239,7 +241,9 @@ class RunView:
 
     def _step(self, name: str) -> StepView:
         folded = self._folded
-        attempts = tuple(_attempt(self.id, folded, self._source, *item) for item in sorted(folded.steps.get(name, {}).items()))
+        attempts = tuple(
+            _attempt(self.id, folded, self._source, *item) for item in sorted(folded.steps.get(name, {}).items())
+        )
         state = attempts[-1].state if attempts else StepState.PENDING
         return StepView(name, state, attempts, self.id, self._source)
 

@@ -23,7 +23,7 @@ from core.view import RunView, Source
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, Self
 
     from core.model.artifact import ArtifactRef
     from core.model.event import Event
@@ -40,7 +40,7 @@ class Workspace:
         self._tracking: TrackingStore | None = None
         self._depth = 0
 
-    def __enter__(self) -> Workspace:
+    def __enter__(self) -> Self:
         self._depth += 1
         return self
 
@@ -157,4 +157,3 @@ def actor() -> str:
     """`user@host` of this process."""
     user = os.environ.get("USER") or os.environ.get("USERNAME") or str(getattr(os, "getuid", lambda: "")())
     return f"{user}@{os.uname().nodename if hasattr(os, 'uname') else os.environ.get('COMPUTERNAME', '')}"
-

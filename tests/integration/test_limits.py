@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -83,7 +83,9 @@ def test_a_step_that_prints_100_megabytes(capfd: pytest.CaptureFixture[str]) -> 
     assert len(capfd.readouterr().out) == 100_000_000
 
 
-def test_binary_and_escape_sequences_stay_as_they_are_in_the_log(capfd: pytest.CaptureFixture[str], core_home: Path) -> None:
+def test_binary_and_escape_sequences_stay_as_they_are_in_the_log(
+    capfd: pytest.CaptureFixture[str], core_home: Path
+) -> None:
     run = pipeline(lambda: strange())()
     kept = (core_home / "logs" / run.id / "strange.1.log").read_bytes()
     assert kept.startswith(bytes(range(256)) + b"\n")
@@ -121,7 +123,8 @@ def test_many_runs_at_once_in_one_home(processes: int, tmp_path: Path) -> None:
     command = [sys.executable, "flow.py"]
     environment = {**os.environ, "CORE_DISPLAY": "none"}
     started = [
-        subprocess.Popen([*command, str(i)], cwd=tmp_path, env=environment, stderr=subprocess.PIPE) for i in range(processes)
+        subprocess.Popen([*command, str(i)], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+        for i in range(processes)
     ]
     errors = [process.communicate(timeout=120)[1].decode() for process in started]
     assert errors == [""] * processes
@@ -162,12 +165,16 @@ def test_disk_full_for_the_database(small_disk: Path) -> None:
         while True:
             file.write(b"x" * 4096)
     with pytest.raises(CoreError) as caught:
-        for _ in range(200):
-            flow()
+        _repeat(flow)
     assert "full" in str(caught.value).lower() or "space" in str(caught.value).lower()
     (small_disk / "filler").unlink()
     assert flow().state is RunState.COMPLETED
     assert all(row.state in {"completed", "failed", "lost"} for row in Client().runs(limit=None))
+
+
+def _repeat(flow: Any) -> None:
+    for _ in range(200):
+        flow()
 
 
 def test_read_only_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +188,9 @@ def test_read_only_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_kill_9_in_a_step_reads_lost_within_three_heartbeats(tmp_path: Path, core_home: Path) -> None:
     (tmp_path / "flow.py").write_text(SCRIPT)
     environment = {**os.environ, "CORE_FAILPOINTS": "attempt.returned=kill@3"}
-    died = subprocess.run([sys.executable, "flow.py", "5"], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    died = subprocess.run(
+        [sys.executable, "flow.py", "5"], cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
     assert died.returncode == -9
     later = SqliteTrackingStore(core_home / "core.db", clock=lambda: time.time() + 3 * HEARTBEAT + 1)
     assert [row.state for row in later.runs()] == ["lost"]

@@ -81,7 +81,7 @@ def graph_of(pipe: Pipeline[..., Any], **parameters: Any) -> Any:
 def test_nodes_edges_and_parameters() -> None:
     @pipeline
     def flow(scale: float = 2) -> float:
-        a, b = two()
+        a, _ = two()
         take(a, scale)
         return take(number=one())
 
@@ -238,7 +238,7 @@ def test_digest_is_the_same_under_every_hash_seed() -> None:
         "print(p.compile({}).graph.digest)"
     )
     digests = {
-        subprocess.run(  # noqa: S603 - our own code
+        subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
         ).stdout
         for seed in ("0", "1", "2")

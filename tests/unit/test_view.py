@@ -19,7 +19,9 @@ GRAPH = Graph("p", tuple(Node(name, f"m:{name}", {}, {}, ("output",)) for name i
 SOURCE = Source(lambda ref: ref, lambda *_: "", lambda _: GRAPH)
 
 
-def event(kind: str, step: str = "", attempt: int = 0, *, seq: int, epoch: int = 1, writer: str = "w", **data: Any) -> Event:
+def event(
+    kind: str, step: str = "", attempt: int = 0, *, seq: int, epoch: int = 1, writer: str = "w", **data: Any
+) -> Event:
     return Event("r", step, attempt, writer, seq, kind, 100.0 + seq, epoch, data)
 
 

@@ -39,7 +39,6 @@ class Shape(NamedTuple):
     after: tuple[str, ...]
 
 
-
 def gathered(spec: InputSpec) -> InputSpec:
     """The input as one value: `*args: T` is a list of T, `**kwargs: T` a dict of T."""
     wanted = spec.annotation
@@ -55,7 +54,9 @@ def bind_rest(shape: Shape, given: dict[str, Any], args: tuple[Any, ...], kwargs
     if len(args) > len(shape.positional):
         if not star:
             takes = len(shape.positional)
-            raise ParameterError(f"step {name!r} takes {takes} positional arguments, {len(args)} were given", _usage(shape))
+            raise ParameterError(
+                f"step {name!r} takes {takes} positional arguments, {len(args)} were given", _usage(shape)
+            )
         given[star] = list(args[len(shape.positional) :])
     extra = {}
     for key, value in kwargs.items():
@@ -72,6 +73,7 @@ def bind_rest(shape: Shape, given: dict[str, Any], args: tuple[Any, ...], kwargs
 
 
 def missing(shape: Shape, parameter: str) -> ParameterError:
+    """The error of a call that leaves out `parameter`."""
     return ParameterError(f"step {shape.step.spec.name!r} was called without parameter {parameter!r}", _usage(shape))
 
 
@@ -126,6 +128,7 @@ def _type_of(item: Any) -> Any:
 
 
 def collect(value: Any, where: str) -> Binding:
+    """The binding of `value`, references and plain data nested in lists, tuples and dicts included."""
     if type(value) is Ref:
         return value.edge
     if type(value) is Fields:
@@ -136,15 +139,16 @@ def collect(value: Any, where: str) -> Binding:
         return Collect(kind, tuple((key, collect(item, where)) for key, item in zip(names, value, strict=True)))
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
-            raise ParameterError(f"{where}: a dict that holds step outputs needs text keys, not {list(value)[:3]!r}", "use str keys")
+            raise ParameterError(
+                f"{where}: a dict that holds step outputs needs text keys, not {list(value)[:3]!r}", "use str keys"
+            )
         return Collect("dict", tuple((key, collect(item, where)) for key, item in value.items()))
     return Constant(to_plain(value, None, where))
 
 
 def wrong_edge(ref: Any, node_id: str, spec: InputSpec, given: Any) -> EdgeTypeError:
+    """The error of an edge whose ends do not fit, naming both steps, output, input and types."""
     return EdgeTypeError(
         f"{ref!r} is {describe(given)}, but input {spec.name!r} of step {node_id!r} takes {describe(spec.annotation)}",
         "pass another output, or correct one of the two annotations",
     )
-
-

@@ -37,7 +37,7 @@ def compile_pipeline(
 ) -> Compiled:
     """Call `function` and record its step calls.
 
-    Raises `ParameterError` for arguments that do not fit, and `CompileError` for what is no valid graph, naming the steps.
+    Raises `ParameterError` for arguments that do not fit, and `CompileError` naming the steps for what is no graph.
     """
     parameters, values = _bind(name, function, args, kwargs, lenient=options.lenient)
     recording = Recording(name, options.steps)
@@ -62,9 +62,14 @@ def _bind(
     names = ", ".join(inputs) or "none"
     positional = [spec.name for spec in inputs.values() if not spec.keyword_only and not spec.variadic]
     if any(spec.variadic or spec.positional_only for spec in inputs.values()):
-        raise CompileError(f"pipeline {name!r} has `*args`, `**kwargs` or positional-only parameters", "name each parameter")
+        raise CompileError(
+            f"pipeline {name!r} has `*args`, `**kwargs` or positional-only parameters", "name each parameter"
+        )
     if len(args) > len(positional):
-        raise ParameterError(f"pipeline {name!r} takes {len(positional)} positional arguments, {len(args)} were given", f"its parameters are {names}")
+        raise ParameterError(
+            f"pipeline {name!r} takes {len(positional)} positional arguments, {len(args)} were given",
+            f"its parameters are {names}",
+        )
     given = dict(zip(positional, args, strict=False))
     for key, value in kwargs.items():
         if key in given or key not in inputs:
@@ -76,7 +81,9 @@ def _bind(
     for spec in inputs.values():
         value = given.get(spec.name, spec.default)
         if value is MISSING:
-            raise ParameterError(f"pipeline {name!r} was called without parameter {spec.name!r}", f"its parameters are {names}")
+            raise ParameterError(
+                f"pipeline {name!r} was called without parameter {spec.name!r}", f"its parameters are {names}"
+            )
         where = f"parameter {spec.name!r} of pipeline {name!r}"
         plain[spec.name] = to_plain(value, spec.annotation, where, lenient=lenient and spec.name in given)
         values[spec.name] = from_plain(plain[spec.name], spec.annotation)
@@ -97,7 +104,7 @@ def _named_outputs(returned: Any, name: str) -> Iterator[tuple[str, Binding]]:
     elif isinstance(returned, list | tuple):
         named = {f"output_{i}": collect(item, f"output of pipeline {name!r}") for i, item in enumerate(returned)}
     else:
-        raise CompileError(f"pipeline {name!r} returns {returned!r}, which no step made", "return what step calls returned, or nothing")
+        raise CompileError(
+            f"pipeline {name!r} returns {returned!r}, which no step made", "return what step calls returned, or nothing"
+        )
     yield from named.items()
-
-

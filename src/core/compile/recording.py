@@ -38,13 +38,13 @@ class Recording:
         self._alive: list[Step[Any, Any]] = []
         self._active: list[Callable[..., Any]] = []
 
-    def inline(
-        self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Any:
+    def inline(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Call a pipeline function, the outer one or one that it calls; raises `CompileError` when it calls itself."""
         if function in self._active:
             chain = " -> ".join([*(active.__name__ for active in self._active), function.__name__])
-            raise CompileError(f"pipeline {name!r} calls itself: {chain}", "a pipeline is a graph without cycles; loop in a step")
+            raise CompileError(
+                f"pipeline {name!r} calls itself: {chain}", "a pipeline is a graph without cycles; loop in a step"
+            )
         self._active.append(function)
         try:
             return function(*args, **kwargs)
@@ -106,7 +106,9 @@ class Recording:
         for name in self._overrides:
             if name not in called:
                 hint = f"its steps are {', '.join(sorted(called))}"
-                raise CompileError(f"options are given for step {name!r}, which pipeline {self.pipeline!r} does not call", hint)
+                raise CompileError(
+                    f"options are given for step {name!r}, which pipeline {self.pipeline!r} does not call", hint
+                )
 
     def _free_id(self, shape: Shape) -> str:
         base = shape.step.spec.options.name or shape.step.spec.name
@@ -116,7 +118,9 @@ class Recording:
         if count == 1 and node_id not in self.specs:
             return node_id
         if shape.step.spec.options.name and self.specs.get(base, shape.step.spec) is not shape.step.spec:
-            raise CompileError(f"two steps of pipeline {self.pipeline!r} are called {base!r}", "give each another name=")
+            raise CompileError(
+                f"two steps of pipeline {self.pipeline!r} are called {base!r}", "give each another name="
+            )
         while node_id in self.specs:
             count += 1
             node_id = f"{base}_{count}"
@@ -127,13 +131,15 @@ class Recording:
         original = step
         override = self._overrides.get(step.spec.options.name or step.spec.name)
         if override:
-            step = step.with_options(**override)  # type: ignore[misc]  # checked by with_options
+            step = step.with_options(**override)
         signature = read_signature(step.spec.function)
         inputs = {spec.name: gathered(spec) for spec in signature.inputs}
         plain = [spec for spec in signature.inputs if not spec.variadic]
         star, stars = ("".join(s.name for s in signature.inputs if s.variadic == kind) for kind in ("*", "**"))
         defaults = {
-            spec.name: to_plain(spec.default, spec.annotation, f"default of parameter {spec.name!r} of step {step.spec.name!r}")
+            spec.name: to_plain(
+                spec.default, spec.annotation, f"default of parameter {spec.name!r} of step {step.spec.name!r}"
+            )
             for spec in plain
             if spec.default is not MISSING
         }
@@ -177,6 +183,6 @@ def _waits(after: Iterable[Any], name: str) -> Iterator[Edge]:
         elif isinstance(item, list | tuple):
             stack.extend(item)
         else:
-            raise CompileError(f"after={item!r} of step {name!r} is not what a step call returned", "pass `x` of `x = a_step()`")
-
-
+            raise CompileError(
+                f"after={item!r} of step {name!r} is not what a step call returned", "pass `x` of `x = a_step()`"
+            )

@@ -181,4 +181,6 @@ def parse(text: str) -> Graph:
     try:
         return from_data(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
-        raise CorruptDataError(f"this is no graph: {error!r}", "it was cut or changed; compile the pipeline again") from error
+        raise CorruptDataError(
+            f"this is no graph: {error!r}", "it was cut or changed; compile the pipeline again"
+        ) from error

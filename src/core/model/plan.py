@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from core.model.nothing import NOTHING
-from enum import StrEnum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ class Catalog(ABC):
     def put(self, entry: Entry) -> Entry:
         """Write `entry` and return it with its new revision.
 
-        `entry.revision` is what the caller read, 0 for "must not exist"; anything else there now raises `ConflictError`.
+        `entry.revision` is what the caller read, 0 for "must not exist"; else there raises `ConflictError`.
         """
 
     @abstractmethod

@@ -18,7 +18,7 @@ class Observer:
         """Called for every event of the run, in the order in which they happen."""
 
     def output(self, step: str, stream: str, text: str) -> bool:  # noqa: ARG002 - optional
-        """Called with what a step prints to `stream` (`stdout`, `stderr`). True: shown by this observer, print no more."""
+        """Called with what a step prints to `stream` (`stdout`, `stderr`). True: shown here, print it no more."""
         return False
 
     def close(self) -> None:

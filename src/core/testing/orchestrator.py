@@ -41,7 +41,12 @@ class ProcessOrchestrator(Orchestrator):
             with open(self._log(job.id), "wb") as log:
                 try:
                     process = subprocess.Popen(  # noqa: S603 - running what it is told is its work
-                        job.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+                        job.command,
+                        stdout=log,
+                        stderr=log,
+                        stdin=subprocess.DEVNULL,
+                        env=environment,
+                        start_new_session=True,
                     )
                 except OSError as error:
                     raise InfrastructureError(f"job {job.id!r} cannot start: {error}", "check its command") from error

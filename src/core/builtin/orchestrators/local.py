@@ -1,4 +1,4 @@
-"""The `local` orchestrator: steps run in the scheduler's own process, so pdb, coverage and exceptions are plain Python."""
+"""The `local` orchestrator: steps run in the scheduler's own process; pdb and exceptions are plain Python."""
 
 from __future__ import annotations
 
