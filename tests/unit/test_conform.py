@@ -2,6 +2,7 @@
 
 # ruff: noqa: UP007, UP045, F821 - old spellings and unresolved names are among what is tested
 
+import sys
 from collections import abc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Generic, Literal, NewType, Optional, ParamSpec, Protocol, TypedDict, TypeVar, Union
@@ -237,6 +238,21 @@ def test_a_value_that_is_what_the_annotation_says_matches(value: Any, annotation
 )
 def test_a_value_that_is_not_is_told_in_one_sentence(value: Any, annotation: Any, sentence: str) -> None:
     assert matches(value, annotation).startswith(sentence)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="`type X = ...` came with Python 3.12")
+def test_an_alias_stands_for_its_type() -> None:
+    names: dict[str, Any] = {}
+    exec("type Pair[A, B] = dict[B, list[A]]\ntype Json = dict[str, Json] | list[Json] | int | None", names)  # noqa: S102
+    pair, json = names["Pair"], names["Json"]
+    assert accepts(dict[str, list[int]], pair[int, str])
+    assert not accepts(dict[str, list[int]], pair[str, str])
+    assert matches({"a": [1]}, pair[int, str]) == ""
+    assert "not int" in matches({"a": ["x"]}, pair[int, str])
+    assert matches({"a": [1, None, {"b": 2}]}, json) == ""
+    assert matches({"a": [1, "x"]}, json)
+    assert accepts(json, json)
+    assert describe(pair[int, str]) == "Pair[int, str]"
 
 
 def test_matching_consumes_no_iterator_and_survives_a_repr_that_fails() -> None:

@@ -68,10 +68,17 @@ def bare(annotation: Any) -> Any:
         elif type(annotation).__name__ == "TypeAliasType":  # `type X = ...` of Python 3.12; absent from typing before
             annotation = annotation.__value__
         elif type(origin).__name__ == "TypeAliasType":
-            annotation = origin.__value__
+            annotation = _filled(origin, get_args(annotation))
         else:
             break
     return annotation
+
+
+def _filled(alias: Any, args: tuple[Any, ...]) -> Any:
+    """What a generic `type X[T] = ...` stands for with these arguments; numpy's NDArray is one from Python 3.12 on."""
+    given = dict(zip(alias.__type_params__, args, strict=False))
+    asked = getattr(alias.__value__, "__parameters__", ())
+    return alias.__value__[tuple(given.get(parameter, Any) for parameter in asked)] if asked else alias.__value__
 
 
 def members_of(annotation: Any) -> tuple[Any, ...]:
