@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if 
 BIN := .venv/bin
 # uv does not read pip's settings: an index of your own that pip knows is handed on. INSTALL='$(BIN)/python -m pip install' works too.
 INDEX = $$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^=]*\.index-url='\(.*\)'$$/\1/p" | head -1)
-INSTALL ?= UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(INDEX)}" $(BIN)/uv pip install --quiet --python $(BIN)/python
+INSTALL ?= UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(INDEX)}" $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 ARGS ?=
 
 .PHONY: quickstart test check bench docs dist clean lock format help
@@ -44,6 +44,7 @@ bench: .venv/dev.stamp
 docs: .venv/dev.stamp
 	$(BIN)/python docs/cli.py
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/story.py
 
 dist: .venv/dev.stamp
 	$(BIN)/uv build --quiet --out-dir dist
