@@ -7,7 +7,7 @@ from typing import NamedTuple
 from core.errors import ConfigurationError
 from core.model.nothing import NOTHING
 from core.model.spec import ImageSettings, Resources, Retry
-from core.settings import closest
+from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

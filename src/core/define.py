@@ -9,6 +9,7 @@ from core.context import compiling
 from core.errors import DefinitionError, UsageError
 from core.model.spec import StepOptions, StepSpec
 from core.names import main_module, name_of, source_root
+from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,7 +150,9 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
     known = list(known)
     for name in given:
         if name not in known:
-            raise DefinitionError(f"{where} has no option {name!r}", _closest(name, known))
+            raise DefinitionError(
+                f"{where} has no option {name!r}{closest(name, known)}", f"the options are {', '.join(known)}"
+            )
 
 
 def _check(name: str, value: Any, where: str) -> None:
@@ -185,10 +188,3 @@ def check_name(name: object, where: str) -> None:
             f"{where}: the name {name!r} has characters that a file name or a terminal may trip over",
             "use letters, digits, '_', '-', '.' and begin with a letter or digit",
         )
-
-
-def _closest(name: str, known: list[str]) -> str:
-    from difflib import get_close_matches  # start-up time: only an error needs it
-
-    close = get_close_matches(name, known, 1)
-    return f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(known)}"

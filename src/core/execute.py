@@ -6,7 +6,7 @@ import os
 import time
 from typing import NamedTuple
 
-from core import artifacts
+from core.artifacts import load, save
 from core.conform import describe, matches
 from core.context import StepContext, enter, leave
 from core.errors import CoreError, OutputError, own_frames
@@ -181,7 +181,7 @@ def _place(spec: InputSpec, value: Any, args: list[Any], kwargs: dict[str, Any])
 def _load(bench: Bench, binding: Binding, done: Mapping[str, Outputs]) -> Any:
     if isinstance(binding, Edge):
         ref = done[binding.node][binding.output]
-        return artifacts.load(ref, store=bench.store, materializers=bench.materializers, trusted=bench.trusted)
+        return load(ref, store=bench.store, materializers=bench.materializers, trusted=bench.trusted)
     if not isinstance(binding, Collect):
         return from_plain(binding.data)
     items = [(key, _load(bench, item, done)) for key, item in binding.items]
@@ -207,7 +207,7 @@ def _save(bench: Bench, node: Node, spec: StepSpec, signature: Signature, return
     chosen = spec.options.materializers
     for name, value in values.items():
         try:
-            outputs[name] = artifacts.save(
+            outputs[name] = save(
                 value,
                 store=bench.store,
                 materializers=bench.materializers,

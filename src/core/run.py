@@ -86,6 +86,12 @@ class Pipeline(Generic[P, R]):
             prepare(compiled.specs, stack.orchestrator, workspace.registry.materializers())
         return plan
 
+    def _repr_svg_(self) -> str:
+        """The graph as a notebook shows it; only where every parameter has a default."""
+        from core.draw import draw  # start-up time: only a notebook shows pictures
+
+        return draw(self.compile({}).graph, "svg")
+
     def with_options(self, **options: Unpack[Keywords]) -> Pipeline[P, R]:
         """The same pipeline with other options."""
         return _build(self.__wrapped__, dict(options), self.options)

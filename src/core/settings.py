@@ -7,6 +7,7 @@ import sys
 from typing import NamedTuple
 
 from core.errors import ConfigurationError
+from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,14 +44,6 @@ _DEFAULTS = Settings()
 _NAMES = Settings._fields
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-
-def closest(name: str, known: Any) -> str:
-    """`"; did you mean 'x'?"` with the name among `known` that is most like `name`, or the empty string."""
-    from difflib import get_close_matches  # start-up time: only an error needs it
-
-    close = get_close_matches(name, [str(item) for item in known], 1, 0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def resolve(overrides: Mapping[str, str] | None = None) -> Settings:

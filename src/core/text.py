@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 LINE = 200
 """Characters of a message that are shown in one line; `core runs show` has the whole."""
 
@@ -35,3 +39,11 @@ def first_line(text: str) -> str:
     """The first line of `text`, safe and cut to `LINE` characters."""
     line = safe(text.strip().split("\n", 1)[0].strip())
     return line if len(line) <= LINE else line[: LINE - 3] + "..."
+
+
+def closest(name: str, known: Iterable[object]) -> str:
+    """`"; did you mean 'x'?"` with the name among `known` that is most like `name`, or the empty string."""
+    from difflib import get_close_matches  # start-up time: only an error needs it
+
+    close = get_close_matches(name, [str(item) for item in known], 1, 0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

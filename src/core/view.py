@@ -36,6 +36,8 @@ class Source(NamedTuple):
     """Gives what an attempt printed: run, step, attempt."""
     graph: Callable[[str], Graph]
     """Gives the graph with a digest."""
+    draw: Callable[[Graph, Mapping[str, str]], str]
+    """Gives the SVG picture of a graph, coloured by the states of its nodes."""
 
 
 class ArtifactView(NamedTuple):
@@ -270,9 +272,13 @@ class RunView:
         """For people: pipeline, the end of the id, and state."""
         return f"<run {self.id[-8:]} of {self.pipeline}: {self.state}>"
 
+    def picture(self) -> str:
+        """The graph as SVG, each node in the colour of its state."""
+        return self._source.draw(self.graph, {name: str(step.state) for name, step in self.steps.items()})
+
     def _repr_html_(self) -> str:
         rows = [(step.name, f"{step.state} {step.reason}") for step in self.steps.values()]
-        return f"<b>{_escape(repr(self))}</b>" + _html_table(rows)
+        return f"<b>{_escape(repr(self))}</b>{self.picture()}" + _html_table(rows)
 
 
 class _Folded(NamedTuple):

@@ -7,14 +7,12 @@ import sys
 import time
 from functools import cached_property
 
-from core import artifacts
+from core.artifacts import load
+from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.errors import StoreError
 from core.model.graph import Graph, parse
-from core.plan import Planner
 from core.plugins.registry import Registry
-from core.record import replay
-from core.schedule import Conditions
 from core.settings import resolve
 from core.stack import Stack, open_stack
 from core.version import VERSION
@@ -28,7 +26,9 @@ if TYPE_CHECKING:
     from core.model.artifact import ArtifactRef
     from core.model.event import Event
     from core.model.spec import RunOptions, StepSpec
+    from core.plan import Planner
     from core.ports.tracking_store import TrackingStore
+    from core.schedule import Conditions
     from core.settings import Settings
 
 
@@ -37,6 +37,7 @@ class Workspace:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or resolve()
+        self._database: Database | None = None
         self._tracking: TrackingStore | None = None
         self._depth = 0
 
@@ -46,19 +47,14 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
-        if self._depth == 0 and self._tracking is not None:
-            self._tracking.close()
-            self._tracking = None
+        if self._depth == 0 and self._database is not None:
+            self._database.close()
+            self._database = self._tracking = None
 
     @property
     def home(self) -> str:
         """Folder of all state."""
         return self.settings.home
-
-    @property
-    def database(self) -> str:
-        """File of the tracking store and the catalog."""
-        return os.path.join(self.home, "core.db")
 
     @property
     def spill(self) -> str:
@@ -78,7 +74,9 @@ class Workspace:
             except OSError as error:
                 hint = "set CORE_HOME to a folder that you may write to"
                 raise StoreError(f"the state folder {self.home!r} cannot be made: {error.strerror}", hint) from error
-            self._tracking = SqliteTrackingStore(self.database)
+            path = os.path.join(self.home, "core.db")
+            self._database = Database(path, power=self.settings.durability == "power")
+            self._tracking = SqliteTrackingStore(self._database)
         return self._tracking
 
     @cached_property
@@ -93,12 +91,17 @@ class Workspace:
 
     def planner(self, graph: Graph, specs: Mapping[str, StepSpec], no_cache: bool | frozenset[str]) -> Planner:  # noqa: FBT001
         """Decides what each node does now."""
+        from core.plan import Planner  # start-up time: who only reads runs plans none
+
         settings = self.settings
         no_cache = no_cache if settings.cache else True
         return Planner(graph, specs, self.tracking, project=settings.project, no_cache=no_cache, now=time.time())
 
     def conditions(self, options: RunOptions) -> Conditions:
         """What a run on this workspace works with; first records what earlier runs had to keep in files."""
+        from core.record import replay  # start-up time: who only reads runs records none
+        from core.schedule import Conditions  # start-up time: the same
+
         replay(self.spill, self.tracking)
         return Conditions(
             tracking=self.tracking,
@@ -116,7 +119,7 @@ class Workspace:
 
     def view(self, run: str) -> RunView:
         """The run as its events tell it; nothing is read before it is looked at."""
-        return RunView(run, lambda: self._events(run), Source(self.load, self.log, self.graph))
+        return RunView(run, lambda: self._events(run), Source(self.load, self.log, self.graph, _picture))
 
     def _events(self, run: str) -> tuple[Sequence[Event], bool]:
         with self:
@@ -126,7 +129,7 @@ class Workspace:
     def load(self, ref: ArtifactRef) -> Any:
         """The value of an artifact."""
         materializers = self.registry.materializers()
-        return artifacts.load(ref, store=self.stack.artifact_store, materializers=materializers, trusted=self._trusted)
+        return load(ref, store=self.stack.artifact_store, materializers=materializers, trusted=self._trusted)
 
     def _trusted(self, digest: str) -> bool:
         with self:
@@ -145,6 +148,12 @@ class Workspace:
         """The graph that was recorded under `digest`."""
         with self:
             return parse(self.tracking.document(digest))
+
+
+def _picture(graph: Graph, states: Mapping[str, str]) -> str:
+    from core.draw import draw  # start-up time: only a notebook shows pictures
+
+    return draw(graph, "svg", states)
 
 
 def client_data() -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from core import Client, Retry, RunFailed, get_context, log_metadata, pipeline, 
 from core.errors import ConfigurationError, UsageError
 from core.model.spec import RunOptions
 from core.model.states import RunState, StepState
+from core.workspace import Workspace
 
 calls: deque[str] = deque()  # no constant to the cache key, as a list would be
 
@@ -316,3 +317,14 @@ def test_client_finds_runs_by_either_end() -> None:
     assert next(iter(client.artifacts())).name == "output"
     client.delete_run(run.id)
     assert client.runs() == []
+
+
+def test_durability_power_reaches_database_and_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    monkeypatch.setenv("CORE_DURABILITY", "power")
+    workspace = Workspace()
+    with workspace:
+        assert workspace.tracking.database.read("PRAGMA synchronous") == [(2,)]  # type: ignore[attr-defined]
+    pipeline(lambda: load(100_000))()
+    assert synced

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GRAPH = Graph("p", tuple(Node(name, f"m:{name}", {}, {}, ("output",)) for name in "abc"))
-SOURCE = Source(lambda ref: ref, lambda *_: "", lambda _: GRAPH)
+SOURCE = Source(lambda ref: ref, lambda *_: "", lambda _: GRAPH, lambda *_: "<svg/>")
 
 
 def event(
@@ -98,5 +98,5 @@ def test_unknown_kinds_and_fields_are_passed_over() -> None:
 def test_it_shows_itself() -> None:
     run = view(FIRST)
     assert "failed" in repr(run)
-    assert "<table>" in run._repr_html_()
+    assert "<svg/><table>" in run._repr_html_()
     assert "b failed" in repr(run.steps["c"])

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormat
 from typing import NamedTuple
 
 from core.errors import UsageError
-from core.settings import closest
+from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import core
 from core.cli.command import Command
 from core.cli.output import emit, say, table
 from core.errors import ConfigurationError, CoreError
-from core.settings import Settings, closest, foreign_folder, resolve
+from core.settings import Settings, foreign_folder, resolve
+from core.text import closest
 from core.version import VERSION
 
 TYPE_CHECKING = False

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from core.errors import NotFoundError, UsageError
-from core.settings import closest
-from core.text import short
+from core.text import closest, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from importlib import import_module
 from core.cli.command import Parser
 from core.cli.output import clean_lines, say
 from core.errors import CompileError, CoreError, DefinitionError, InfrastructureError, RunFailed, UsageError, explain
-from core.settings import closest, resolve
+from core.settings import resolve
+from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

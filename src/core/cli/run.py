@@ -10,7 +10,6 @@ from core.cli.command import Command
 from core.cli.output import emit, say, table
 from core.errors import RunFailed, UsageError
 from core.model.spec import RunOptions
-from core.settings import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,22 +113,8 @@ def _options(arguments: Namespace, config: RunConfig | None) -> RunOptions:
     )
 
 
-def _check_steps(pipeline: Pipeline[Any, Any], parameters: Mapping[str, Any], options: RunOptions) -> None:
-    """Refuse `--no-cache STEP` for a step that the pipeline does not have: it would do nothing, unseen."""
-    if isinstance(options.no_cache, bool):
-        return
-    compiled = pipeline.compile(parameters, options)
-    known = {*compiled.specs, *(spec.name for spec in compiled.specs.values())}
-    for name in sorted(options.no_cache - known):
-        message = (
-            f"--no-cache names step {name!r}, which pipeline {pipeline.name!r} does not call{closest(name, known)}"
-        )
-        raise UsageError(message, f"its steps are {', '.join(compiled.specs)}")
-
-
 def _run(arguments: Namespace) -> int:
     pipeline, parameters, options = prepared(arguments)
-    _check_steps(pipeline, parameters, options)
     if arguments.dry_run:
         return _plan(pipeline, parameters, options, arguments.output)
     try:

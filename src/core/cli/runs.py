@@ -10,8 +10,7 @@ from core.cli.lookup import opened
 from core.cli.output import clean_lines, emit, lasted, listing, local, readable_log, say, size, table
 from core.errors import ConflictError, NotFoundError
 from core.model.states import RunState
-from core.settings import closest
-from core.text import safe, short
+from core.text import closest, safe, short
 from core.view import iso
 
 TYPE_CHECKING = False

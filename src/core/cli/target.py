@@ -10,7 +10,7 @@ from core.context import compiling
 from core.errors import CompileError, CoreError, NotFoundError, UsageError
 from core.names import dotted
 from core.run import Pipeline
-from core.settings import closest
+from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ def compile_pipeline(
         compiling.reset(token)
     if not recording.nodes:
         raise CompileError(f"pipeline {name!r} calls no step", "call at least one function decorated with @step in it")
-    recording.check_overrides()
+    recording.check_names(options.no_cache if isinstance(options.no_cache, frozenset) else ())
     outputs = dict(_named_outputs(returned, name))
     graph = Graph(name, tuple(recording.nodes), parameters, name_of(function), outputs)
     return Compiled(graph, recording.specs)

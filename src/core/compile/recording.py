@@ -11,6 +11,7 @@ from core.model.ref import Fields, Ref
 from core.model.spec import MISSING
 from core.names import name_of
 from core.signature import read_signature
+from core.text import closest
 from core.values import to_plain
 
 TYPE_CHECKING = False
@@ -100,15 +101,13 @@ class Recording:
         for index, items in enumerate(zip(*lists, strict=True)):
             yield self.call(step, items, constants, f"{base}[{index}]")
 
-    def check_overrides(self) -> None:
-        """Raise `CompileError` for options that were given for a step that was never called."""
+    def check_names(self, named: Iterable[str]) -> None:
+        """Raise `CompileError` when options were given for, or `named` has, a step that was never called."""
         called = {shape.step.spec.options.name or shape.step.spec.name for shape in self._shapes.values()}
-        for name in self._overrides:
-            if name not in called:
+        for name in (*self._overrides, *named):
+            if name not in called and name not in self.specs:
                 hint = f"its steps are {', '.join(sorted(called))}"
-                raise CompileError(
-                    f"options are given for step {name!r}, which pipeline {self.pipeline!r} does not call", hint
-                )
+                raise CompileError(f"pipeline {self.pipeline!r} has no step {name!r}{closest(name, called)}", hint)
 
     def _free_id(self, shape: Shape) -> str:
         base = shape.step.spec.options.name or shape.step.spec.name

@@ -47,9 +47,10 @@ class Database:
     newer.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, power: bool = False) -> None:
         self.path = os.path.abspath(os.fspath(path))
         """The file; it is made when missing, its folder too."""
+        self._synchronous = "FULL" if power else "NORMAL"  # what a commit survives: a loss of power, or of the process
         self._lock = allocate_lock()
         self._pid = os.getpid()
         self._closed = False
@@ -118,6 +119,7 @@ class Database:
             raise explained(error, self.path) from error
         try:
             _prepare(connection, self.path)
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         except (CoreError, sqlite3.Error) as error:
             connection.close()
             if isinstance(error, sqlite3.Error):
@@ -239,7 +241,6 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     if not version:
         connection.execute("PRAGMA synchronous = OFF")  # an empty file: nothing to lose yet
     _use_wal(connection)
-    connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA journal_size_limit = 0")
     if version < SCHEMA:
