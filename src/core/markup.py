@@ -1,4 +1,4 @@
-"""Text that knows what it is: HTML and Markdown as outputs of steps, shown as such in notebooks and in the dashboard."""
+"""Text that knows what it is: HTML and Markdown as outputs of steps, shown as such in notebooks."""
 
 from __future__ import annotations
 

@@ -33,6 +33,11 @@ class ArtifactRef(NamedTuple):
     preview: Mapping[str, Any] = NOTHING
     """Small plain data for people: shape, dtypes, head, thumbnail, text."""
 
+    @property
+    def identity(self) -> str:
+        """The value in one word, for cache keys: the bytes alone do not tell the text `1` from the number 1."""
+        return f"{self.digest} {self.materializer} {self.type}"
+
     def to_data(self) -> dict[str, Any]:
         """Plain data; `text` or `base64` holds inline bytes, empty fields are left out."""
         data: dict[str, Any] = {

@@ -34,11 +34,11 @@ class PandasMaterializer(Materializer):
             return False
         try:
             frame, notes = _frame(value)
-            empty = frame.iloc[:0]
-            back = _restore(_table(empty, notes), type(value).__name__)
+            rows = 1 if any(dtype == object for dtype in _index_dtypes(value.index)) else 0
+            back = _restore(_table(frame.iloc[:rows], notes), type(value).__name__)
         except Exception:  # noqa: BLE001 - border of a library: whatever it can't hold, the pickle takes
             return False
-        return _same_form(empty if isinstance(value, pd.DataFrame) else value.iloc[:0], back) and _exact_objects(frame)
+        return _same_form(value.iloc[:rows], back) and _exact_objects(frame)
 
     def save(self, value: Any, out: Writer) -> None:
         """Write an Arrow IPC file."""
@@ -73,6 +73,11 @@ def _frame(value: Any) -> tuple[Any, dict[str, Any]]:
         notes["tuple"] = isinstance(value.name, tuple)
     else:
         frame = value
+    objects = [at for at, dtype in enumerate(frame.dtypes) if dtype == object]
+    if objects:
+        notes["objects"] = objects
+    if type(frame.columns) is pd.RangeIndex:
+        notes["range"] = [frame.columns.start, frame.columns.stop, frame.columns.step, frame.columns.name]
     if value.attrs:
         frame = frame.copy(deep=False)
         frame.attrs = {}
@@ -96,6 +101,10 @@ def _restore(table: Any, kind: str) -> Any:
     text = (table.schema.metadata or {}).get(NOTES)
     notes = json.loads(text) if text else {}
     value = table.to_pandas()
+    for at in notes.get("objects", ()):
+        value.isetitem(at, pd.Series(table.column(at).to_pylist(), index=value.index, dtype=object))
+    if "range" in notes:
+        value.columns = pd.RangeIndex(*notes["range"][:3], name=notes["range"][3])
     if kind == "Series":
         value = value["value"]
         value.name = tuple(notes["name"]) if notes["tuple"] else notes["name"]
@@ -122,9 +131,12 @@ def _same_form(one: Any, other: Any) -> bool:
 
 
 def _same_index(one: Any, other: Any) -> bool:
-    dtypes = (list(one.dtypes), list(other.dtypes)) if isinstance(one, pd.MultiIndex) else ([one.dtype], [other.dtype])
-    same = type(one) is type(other) and list(one.names) == list(other.names) and dtypes[0] == dtypes[1]
-    return bool(same and one.equals(other))
+    same = type(one) is type(other) and list(one.names) == list(other.names)
+    return bool(same and _index_dtypes(one) == _index_dtypes(other) and one.equals(other))
+
+
+def _index_dtypes(index: Any) -> list[Any]:
+    return list(index.dtypes) if isinstance(index, pd.MultiIndex) else [index.dtype]
 
 
 def _exact_objects(frame: Any) -> bool:

@@ -110,8 +110,8 @@ class CloudpickleMaterializer(Materializer):
 
     def preview(self, value: Any) -> dict[str, Any]:
         """The class, and the text where the class has one of its own."""
-        own = type(value).__repr__ is not object.__repr__
-        return {"text": repr(value)[:500]} if own else {"text": name_of(type(value))}
+        text = repr(value)[:500] if type(value).__repr__ is not object.__repr__ else ""
+        return {"text": text if text and " at 0x" not in text else name_of(type(value))}
 
 
 def refuse(value: Any) -> None:

@@ -36,7 +36,7 @@ class PolarsMaterializer(Materializer):
     def load(self, source: Reader) -> Any:
         """The frame or series."""
         path = source.path()
-        frame = pl.read_ipc(path if path is not None else source.read(), memory_map=path is not None)
+        frame = pl.read_ipc(path if path is not None else source.read())
         return frame.to_series() if source.type.endswith(":Series") else frame
 
     def preview(self, value: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class MaterializerTable:
         self._made: dict[str, Materializer] = {}
         self._targets: dict[str, str] = {}
         self._names: dict[str, list[str]] = {}
-        self._kinds: dict[type, tuple[Materializer, ...]] = {}
+        self._kinds: dict[type, tuple[str, ...]] = {}
         self._before_torch = True
         for item in extra:
             made: Materializer = item() if isinstance(item, type) else item
@@ -39,8 +39,8 @@ class MaterializerTable:
             self._made[made.name] = made
             self._register(made.name, made.types)
         for name, types, target in BUILTIN:
-            if name not in self._made:
-                self._targets[name] = target
+            self._targets[name] = target
+            if name not in self._made or not self._made[name].types:
                 self._register(name, types)
 
     def _register(self, name: str, types: Iterable[str]) -> None:
@@ -65,22 +65,23 @@ class MaterializerTable:
         if candidates is None:
             candidates = self._kinds[kind] = self._for_kind(kind)
         for candidate in candidates:
-            if candidate.accepts(value):
-                return candidate
+            made = self._made.get(candidate) or self.named(candidate)
+            if made.accepts(value):
+                return made
         raise OutputError(
             f"no materializer takes a value of type {name_of(kind)!r}",
             "return plain data, or install or write a materializer for the type",
         )
 
-    def _for_kind(self, kind: type) -> tuple[Materializer, ...]:
-        """Those registered for the class and its bases, nearest first; a dataclass counts as nearer than `object`."""
+    def _for_kind(self, kind: type) -> tuple[str, ...]:
+        """Names of those registered for the class and its bases, nearest first; a dataclass counts as nearer than `object`."""
         keys = [name_of(base) for base in kind.__mro__]
         if hasattr(kind, "__dataclass_fields__"):
             keys.insert(-1, DATACLASS)
         names = dict.fromkeys(name for key in keys for name in self._names.get(key, ()))
         if self._before_torch:
             names.pop("torch", None)  # no dict is one of tensors before torch is imported
-        return tuple(self.named(name) for name in names)
+        return tuple(names)
 
     def named(self, name: str) -> Materializer:
         """The one called `name`; raises `PluginError` when no installed plugin has it."""

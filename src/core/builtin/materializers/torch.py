@@ -75,7 +75,7 @@ class TorchMaterializer(Materializer):
 
         made: Any = OrderedDict((key, tensors[key]) for key in notes["order"])
         if notes["state"]:
-            made._metadata = OrderedDict(notes["state"])  # noqa: SLF001 - where torch keeps versions of modules
+            made._metadata = OrderedDict(notes["state"])
         return made
 
     def preview(self, value: Any) -> dict[str, Any]:
@@ -115,9 +115,10 @@ class TorchPickleMaterializer(Materializer):
 
 
 def _simple(tensor: Any) -> bool:
-    whole = tensor.untyped_storage().nbytes() == tensor.nbytes
-    own = tensor.is_leaf and not tensor.is_conj() and not tensor.is_neg() and not tensor.__dict__
-    return tensor.layout == torch.strided and tensor.dtype in _DTYPES and not tensor.is_quantized and own and (whole or not tensor.requires_grad)
+    """Whether safetensors would change nothing but the device: dense, a leaf, without attributes of its own."""
+    if tensor.layout != torch.strided or tensor.dtype not in _DTYPES or tensor.is_quantized or tensor.__dict__:
+        return False
+    return bool(tensor.is_leaf and not tensor.is_conj() and not tensor.is_neg())
 
 
 def _meta(value: Any) -> Any:

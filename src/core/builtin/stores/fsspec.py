@@ -25,7 +25,7 @@ ATOMIC = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", 
 
 
 class FsspecArtifactStore(ArtifactStore):
-    """Keeps the blob `abcd...` as `URL/ab/cd...`.
+    """Keeps the blob `abcd...` as `URL/a/bcd...`.
 
     Bytes wait on this machine until their digest is known, and then go up once. Does not try again by itself.
     """
@@ -50,7 +50,7 @@ class FsspecArtifactStore(ArtifactStore):
     def key(self, digest: str) -> str:
         """Path of the blob in the file system."""
         digits = hex_of(digest, self.uri)
-        return f"{self.root}/{digits[:2]}/{digits[2:]}"
+        return f"{self.root}/{digits[:1]}/{digits[1:]}"
 
     def begin(self) -> _FsspecUpload:
         """Start an upload into a spool of this machine."""

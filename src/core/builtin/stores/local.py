@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 TEMPORARY = "tmp"
 """Folder of unfinished uploads, inside the store's own so that a rename publishes them."""
+SPREAD = 1
+"""Hex digits that name a folder: 16 folders are soon made (each costs as much as three files), and divide a million files."""
 BINARY = getattr(os, "O_BINARY", 0)
 
 
 class LocalArtifactStore(ArtifactStore):
-    """Keeps the blob `abcd...` as `ROOT/ab/cd...`. Folders are made when first needed."""
+    """Keeps the blob `abcd...` as `ROOT/a/bcd...`. Folders are made when first needed."""
 
     flavor: ClassVar[str] = "local"
     Settings: ClassVar[Any] = "core.builtin.stores.settings:LocalSettings"
@@ -52,7 +54,7 @@ class LocalArtifactStore(ArtifactStore):
 
     def _file(self, digest: str) -> str:
         digits = hex_of(digest, self.uri)
-        return f"{self.root}{os.sep}{digits[:2]}{os.sep}{digits[2:]}"
+        return f"{self.root}{os.sep}{digits[:SPREAD]}{os.sep}{digits[SPREAD:]}"
 
     def open(self, digest: str) -> BinaryIO:
         """The blob's file."""
@@ -83,7 +85,7 @@ class LocalArtifactStore(ArtifactStore):
     def list(self) -> Iterator[Blob]:
         """Every blob; unfinished uploads and strange files are passed over."""
         try:
-            folders = [name for name in os.listdir(self.root) if len(name) == 2]  # noqa: PLR2004 - two hex digits
+            folders = [name for name in os.listdir(self.root) if len(name) == SPREAD]
             for folder in folders:
                 with os.scandir(os.path.join(self.root, folder)) as entries:
                     for entry in entries:
@@ -120,8 +122,8 @@ class _FileUpload:
         return length
 
     def commit(self, digest: str) -> None:
-        """Rename the file to its place. A blob already there has the same bytes, or was spoilt and is mended by this."""
-        target = self._store._file(digest)  # noqa: SLF001 - two classes, one store
+        """Rename the file to its place; a blob already there has the same bytes, or was spoilt and is mended so."""
+        target = self._store._file(digest)
         folder = os.path.dirname(target)
         try:
             if self._store.fsync:
