@@ -234,7 +234,7 @@ class _Source:
         self.type = kind
 
     def fetch(self) -> None:
-        """Get the blob here and verify it: a store's local file as it lies, small ones in memory, the rest in a file."""
+        """Get the blob here and verify it: a local file as it lies, small ones in memory, the rest in a file."""
         shelf = self._shelf
         self._path = shelf.store.path(self._digest)
         if self._path is not None:
@@ -322,7 +322,9 @@ def _hash_file(path: str, digest: str, shelf: _Shelf) -> str:
     except FileNotFoundError:
         raise _missing(digest, shelf.ref, shelf.store) from None
     except OSError as error:
-        raise CorruptDataError(f"{_named(digest, shelf.ref)} cannot be read from {shelf.store.uri}: {error}", AGAIN) from error
+        raise CorruptDataError(
+            f"{_named(digest, shelf.ref)} cannot be read from {shelf.store.uri}: {error}", AGAIN
+        ) from error
 
 
 def _open(digest: str, ref: ArtifactRef, store: ArtifactStore) -> BinaryIO:
@@ -343,4 +345,6 @@ def _missing(digest: str, ref: ArtifactRef, store: ArtifactStore) -> NotFoundErr
 
 def _verify(found: str, digest: str, ref: ArtifactRef, where: str) -> None:
     if "blake3:" + found != digest:
-        raise CorruptDataError(f"{_named(digest, ref)} in {where} holds other bytes: they hash to blake3:{found}", AGAIN)
+        raise CorruptDataError(
+            f"{_named(digest, ref)} in {where} holds other bytes: they hash to blake3:{found}", AGAIN
+        )

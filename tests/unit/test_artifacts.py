@@ -89,7 +89,11 @@ def test_reference_survives_json(store, table):
     ref = artifacts.save([BIG, b"\xff small", Own(1)], store=store, materializers=table)
     back = ArtifactRef.from_data(ref.to_data())
     assert back == ref
-    assert artifacts.load(back, store=store, materializers=table, trusted=lambda _: True) == [BIG, b"\xff small", Own(1)]
+    assert artifacts.load(back, store=store, materializers=table, trusted=lambda _: True) == [
+        BIG,
+        b"\xff small",
+        Own(1),
+    ]
 
 
 def test_parts_list_every_blob_below(store, table):
@@ -101,7 +105,10 @@ def test_parts_list_every_blob_below(store, table):
 
 
 @pytest.mark.parametrize("nested", [False, True])
-@pytest.mark.parametrize("change", [lambda data: bytes([data[0] ^ 1]) + data[1:], lambda data: data[:-1], lambda _: b"", lambda data: data + b"x"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda data: bytes([data[0] ^ 1]) + data[1:], lambda data: data[:-1], lambda _: b"", lambda data: data + b"x"],
+)
 def test_spoilt_bytes_are_refused(store, table, nested, change):
     ref = artifacts.save({"k": BIG} if nested else BIG, store=store, materializers=table)
     spoil(store, blobs(store)[0], change)
@@ -144,7 +151,9 @@ def test_pickles_load_only_when_their_digest_was_recorded(store, table, value):
 def test_a_forged_reference_does_not_make_json_a_pickle(store, table):
     ref = artifacts.save("cos\nsystem\n(S'true'\ntR.", store=store, materializers=table)
     with pytest.raises(UntrustedPickleError):
-        artifacts.load(ref._replace(materializer="cloudpickle"), store=store, materializers=table, trusted=lambda _: False)
+        artifacts.load(
+            ref._replace(materializer="cloudpickle"), store=store, materializers=table, trusted=lambda _: False
+        )
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])

@@ -96,7 +96,9 @@ class FaultyArtifactStore(ArtifactStore):
         """Count one write; raise when its number has come."""
         self.left -= 1
         if self.left == 0:
-            raise StoreError(f"cannot write to artifact store {self.uri!r}: {self.error}", "a test wanted this") from self.error
+            raise StoreError(
+                f"cannot write to artifact store {self.uri!r}: {self.error}", "a test wanted this"
+            ) from self.error
 
     def begin(self) -> Upload:
         """Start an upload that counts."""

@@ -15,6 +15,7 @@ import sys
 import threading
 import uuid
 import zoneinfo
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -42,7 +43,7 @@ def there_and_back(value, limit=artifacts.INLINE_LIMIT, store=None):
 
 class Colour(enum.Enum):
     RED = "r"
-    ALSO_RED = "r"
+    ALSO_RED = "r"  # noqa: PIE796 - an alias
 
 
 class Level(enum.IntEnum):
@@ -54,7 +55,9 @@ class Rights(enum.Flag):
     WRITE = 2
 
 
-Point = collections.namedtuple("Point", "x y")
+class Point(NamedTuple):
+    x: object
+    y: object
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 JSON = [
     {"a": [1, 2.5, None, True]}, None, True, 0, -0.0, 2**64, -(2**70), math.inf, 2 + 3j, [], {}, (), set(), frozenset({1, "a"}),
     (1, (2, [3])), {1: "a", "1": "b", (2, 3): "c", None: 1.0}, {"$": 1, "v": {"$": "tuple"}}, {"b": 1, "a": 2}, range(1, 10, 3),
-    dt.datetime(2020, 2, 29, 12, 0, 0, 7), dt.datetime(2020, 10, 25, 2, 30, tzinfo=BERLIN, fold=1), dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+    dt.datetime(2020, 2, 29, 12, 0, 0, 7), dt.datetime(2020, 10, 25, 2, 30, tzinfo=BERLIN, fold=1), dt.datetime(2020, 1, 1, tzinfo=dt.UTC),  # noqa: DTZ001 - a naive one is a value like any other
     dt.time(1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=-3), "mine")), dt.date(1, 1, 1), dt.timedelta(-1, 2, 3),
     decimal.Decimal("1.10"), fractions.Fraction(1, 3), uuid.UUID(int=7), collections.OrderedDict(b=1, a=2),
     Colour.ALSO_RED, Level.LOW, Rights.READ | Rights.WRITE, Rights(0), Point(1, Level.LOW), Slotted(1, Point(2, {3})), Growing(1),
@@ -121,7 +124,15 @@ class TestText(MaterializerSuite):
 
     @pytest.fixture
     def values(self):
-        return ["plain", "", "é\0\r\n\u202e", "\ud83d\ude00 \ud800", HTML("<b>bold</b>"), Markdown("# head"), "x" * 100_000]
+        return [
+            "plain",
+            "",
+            "é\0\r\n\u202e",
+            "\ud83d\ude00 \ud800",
+            HTML("<b>bold</b>"),
+            Markdown("# head"),
+            "x" * 100_000,
+        ]
 
 
 class TestBytes(MaterializerSuite):
@@ -141,11 +152,24 @@ class TestCloudpickle(MaterializerSuite):
 
     @pytest.fixture
     def values(self):
-        return [Plain(x=1), Words([1]), collections.Counter("aab"), collections.defaultdict(list, {1: [2]}), Plain(data=b"x" * 100_000)]
+        return [
+            Plain(x=1),
+            Words([1]),
+            collections.Counter("aab"),
+            collections.defaultdict(list, {1: [2]}),
+            Plain(data=b"x" * 100_000),
+        ]
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.complex_numbers()
-scalars |= st.decimals(allow_nan=False) | st.uuids() | st.datetimes() | st.timedeltas() | st.fractions() | st.sampled_from([*Level, *Colour])
+scalars |= (
+    st.decimals(allow_nan=False)
+    | st.uuids()
+    | st.datetimes()
+    | st.timedeltas()
+    | st.fractions()
+    | st.sampled_from([*Level, *Colour])
+)
 hashable = st.none() | st.booleans() | st.integers() | st.text() | st.binary()
 values = st.recursive(
     scalars,
@@ -225,9 +249,13 @@ def test_class_that_lost_a_field_or_its_name_is_told(monkeypatch):
     with pytest.raises(NotFoundError, match="no field 'z'"):
         artifacts.load(forged(ref, fewer), store=store, materializers=TABLE, trusted=bool)
     with pytest.raises(NotFoundError, match="Gone"):
-        artifacts.load(forged(ref, ref.inline.replace(b":Slotted", b":Gone")), store=store, materializers=TABLE, trusted=bool)
+        artifacts.load(
+            forged(ref, ref.inline.replace(b":Slotted", b":Gone")), store=store, materializers=TABLE, trusted=bool
+        )
     with pytest.raises(CorruptDataError, match="was a dataclass"):
-        artifacts.load(forged(ref, ref.inline.replace(b":Slotted", b":Plain")), store=store, materializers=TABLE, trusted=bool)
+        artifacts.load(
+            forged(ref, ref.inline.replace(b":Slotted", b":Plain")), store=store, materializers=TABLE, trusted=bool
+        )
 
 
 def forged(ref, data):
@@ -259,7 +287,10 @@ async def coroutine():
         (threading.Lock, ["lock", "__getstate__"]),
         (threading.RLock, ["lock"]),
         (lambda: [threading.Lock()], ["lock"]),
-        (lambda: Plain(model=Plain(hooks=[1, {"k": threading.Lock()}])), [".model.hooks[1]['k']", "_thread:lock", "Plain"]),
+        (
+            lambda: Plain(model=Plain(hooks=[1, {"k": threading.Lock()}])),
+            [".model.hooks[1]['k']", "_thread:lock", "Plain"],
+        ),
         (lambda: Plain(rows=Plain(it=generator())), [".rows.it", "list(...)"]),
         (lambda: pathlib.Path("/nowhere/at/all"), ["does not exist", "/nowhere/at/all"]),
     ],
@@ -317,8 +348,12 @@ one, two = (artifacts.load(ref, store=store, materializers=table, trusted=lambda
 print(refs[0].type, refs[1].materializer, type(one), type(two), two.x, two.f())
 """)
     saved = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    done = subprocess.run([sys.executable, "other.py"], cwd=tmp_path, input=saved.stdout, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "program:Fields cloudpickle <class 'program.Fields'> <class 'program.Any'> Fields(x=2) 3"
+    done = subprocess.run(
+        [sys.executable, "other.py"], cwd=tmp_path, input=saved.stdout, capture_output=True, text=True, check=True
+    )
+    assert (
+        done.stdout.strip() == "program:Fields cloudpickle <class 'program.Fields'> <class 'program.Any'> Fields(x=2) 3"
+    )
 
 
 def folder(tmp_path):
@@ -333,7 +368,12 @@ def folder(tmp_path):
 
 def tree_of(top):
     return sorted(
-        (str(path.relative_to(top)), path.is_symlink(), path.read_bytes() if path.is_file() else None, bool(path.stat().st_mode & 0o100))
+        (
+            str(path.relative_to(top)),
+            path.is_symlink(),
+            path.read_bytes() if path.is_file() else None,
+            bool(path.stat().st_mode & 0o100),
+        )
         for path in top.rglob("*")
     )
 
@@ -362,7 +402,7 @@ def test_files_come_back_with_their_name(tmp_path, size):
 def test_link_out_of_a_folder_and_pipes_are_refused(tmp_path):
     top = folder(tmp_path)
     (top / "out").symlink_to("../elsewhere")
-    with pytest.raises(OutputError, match="'out'.*outside"):
+    with pytest.raises(OutputError, match=r"'out'.*outside"):
         there_and_back(top)
     (top / "out").unlink()
     os.mkfifo(top / "pipe")
@@ -390,7 +430,11 @@ def test_hostile_manifests_write_nothing_elsewhere(tmp_path, manifest):
 
 def test_every_built_in_is_found_under_its_name():
     for name, types, target in BUILTIN:
-        pytest.importorskip({"arrow": "pyarrow", "skops": "sklearn", "torch-pickle": "torch"}.get(name, name if name in OPTIONAL else "json"))
+        pytest.importorskip(
+            {"arrow": "pyarrow", "skops": "sklearn", "torch-pickle": "torch"}.get(
+                name, name if name in OPTIONAL else "json"
+            )
+        )
         assert locate(target).name == name
         assert all(kind.count(":") == 1 for kind in types)
 

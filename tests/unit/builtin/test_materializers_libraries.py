@@ -47,7 +47,13 @@ class TestNumpy(LibrarySuite):
     def make(self):
         plain = np.arange(24.0).reshape(2, 3, 4)
         yield from (plain, np.array(3), np.asfortranarray(plain[0]), plain[:, ::2, ::3], np.empty((0, 3)), np.empty(()))
-        yield from (np.arange(3, dtype=">i2"), np.array(["a", "bc"]), np.array([b"a"]), np.array([1j]), np.array([True]))
+        yield from (
+            np.arange(3, dtype=">i2"),
+            np.array(["a", "bc"]),
+            np.array([b"a"]),
+            np.array([1j]),
+            np.array([True]),
+        )
         yield np.array(["2020-01-01"], "M8[ns]")
         yield np.array([(1, 2.0, [1, 2])], dtype=[("é", "i4"), ("b", "f8"), ("c", "i2", (2,))])
         yield from (np.arange(100_000), np.asfortranarray(np.arange(90_000).reshape(300, 300)), np.arange(200_000)[::2])
@@ -58,7 +64,7 @@ class TestNumpy(LibrarySuite):
 
 
 def test_numpy_scalars_stay_what_they_are():
-    for value in (np.float64(0.1), np.float32(0.1), np.float16(0.1), np.int8(-3), np.uint64(2**64 - 1), np.bool_(True)):
+    for value in (np.float64(0.1), np.float32(0.1), np.float16(0.1), np.int8(-3), np.uint64(2**64 - 1), np.bool_(1)):
         ref, back = there_and_back({"k": [value]})
         assert ref.materializer == "json"
         assert type(back["k"][0]) is type(value)
@@ -78,7 +84,10 @@ def test_arrays_load_as_private_writable_maps(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*matrix")
-@pytest.mark.parametrize("make", [lambda: np.array([1, "a", None], dtype=object), lambda: np.ma.array([1], mask=[1]), lambda: np.matrix([[1]])])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: np.array([1, "a", None], dtype=object), lambda: np.ma.array([1], mask=[1]), lambda: np.matrix([[1]])],
+)
 def test_arrays_without_a_plain_form_are_labelled_pickles(make):
     ref, back = there_and_back(make())
     assert (ref.materializer, type(back)) == ("cloudpickle", type(make()))
@@ -106,18 +115,35 @@ class TestPandas(LibrarySuite):
         import pandas as pd
 
         frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None], "c": [1.5, np.nan, 3]})
-        yield from (frame, frame.set_index("b"), frame.set_index(["a", "b"]), frame.astype({"b": "category"}), frame.iloc[:0], frame[["a"]])
+        yield from (
+            frame,
+            frame.set_index("b"),
+            frame.set_index(["a", "b"]),
+            frame.astype({"b": "category"}),
+            frame.iloc[:0],
+            frame[["a"]],
+        )
         hours = pd.date_range("2020", periods=3, freq="h", tz="Europe/Berlin")
         yield from (pd.DataFrame({"t": hours}), pd.DataFrame({"v": [1, 2, 3]}, index=hours))
         ordered = pd.Categorical(["lo", "hi"], ["lo", "hi", "never"], ordered=True)
         yield from (pd.DataFrame({"k": ordered}), pd.DataFrame({"a": [1, 2]}, index=pd.CategoricalIndex(["x", "y"])))
         yield pd.DataFrame(np.eye(3))
         yield pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["u", "v"]))
-        yield pd.DataFrame({"i": pd.array([1, None], "Int64"), "b": pd.array([True, None], "boolean"), "f": np.array([1, 2], "f4")})
+        yield pd.DataFrame(
+            {"i": pd.array([1, None], "Int64"), "b": pd.array([True, None], "boolean"), "f": np.array([1, 2], "f4")}
+        )
         yield pd.DataFrame({"o": pd.Series(["a", None, "b"], dtype=object), "n": pd.Series([None] * 3, dtype=object)})
-        yield from (pd.DataFrame({"p": pd.period_range("2020", periods=2, freq="M")}), pd.DataFrame({"d": pd.to_timedelta([1, 2], unit="s")}))
+        yield from (
+            pd.DataFrame({"p": pd.period_range("2020", periods=2, freq="M")}),
+            pd.DataFrame({"d": pd.to_timedelta([1, 2], unit="s")}),
+        )
         yield pd.DataFrame({"a": [1, 2]}, index=pd.RangeIndex(5, 9, 2, name="r"))
-        yield from (pd.Series([1, 2], name="s"), pd.Series([1.0, 2], name=("a", 1)), pd.Series(["x"]), pd.Series([], dtype="f4"))
+        yield from (
+            pd.Series([1, 2], name="s"),
+            pd.Series([1.0, 2], name=("a", 1)),
+            pd.Series(["x"]),
+            pd.Series([], dtype="f4"),
+        )
         noted = frame.copy()
         noted.attrs = {"unit": ["m", 1]}
         yield noted
@@ -152,13 +178,24 @@ class TestPolars(LibrarySuite):
     def make(self):
         import polars as pl
 
-        yield pl.DataFrame({"a": [1, None], "s": ["x", None], "l": [[1], []], "c": pl.Series(["u", "v"], dtype=pl.Categorical)})
-        yield from (pl.DataFrame(), pl.DataFrame({"a": range(50_000)}), pl.Series("s", [1.5, None]), pl.Series("e", [], dtype=pl.Date))
+        yield pl.DataFrame(
+            {"a": [1, None], "s": ["x", None], "l": [[1], []], "c": pl.Series(["u", "v"], dtype=pl.Categorical)}
+        )
+        yield from (
+            pl.DataFrame(),
+            pl.DataFrame({"a": range(50_000)}),
+            pl.Series("s", [1.5, None]),
+            pl.Series("e", [], dtype=pl.Date),
+        )
 
     def same(self, one, other):
         import polars as pl
 
-        schema = one.schema == other.schema if isinstance(one, pl.DataFrame) else (one.name, one.dtype) == (other.name, other.dtype)
+        schema = (
+            one.schema == other.schema
+            if isinstance(one, pl.DataFrame)
+            else (one.name, one.dtype) == (other.name, other.dtype)
+        )
         return schema and one.equals(other)
 
 
@@ -176,7 +213,9 @@ class TestSkops(LibrarySuite):
 
     def same(self, one, other):
         data = np.arange(8).reshape(4, 2)
-        return repr(one) == repr(other) and (not hasattr(one, "steps") or (one.predict_proba(data) == other.predict_proba(data)).all())
+        return repr(one) == repr(other) and (
+            not hasattr(one, "steps") or (one.predict_proba(data) == other.predict_proba(data)).all()
+        )
 
 
 def test_equal_estimators_have_one_digest_in_every_process():
@@ -210,8 +249,18 @@ class TestTorch(LibrarySuite):
         pytest.importorskip("safetensors")
         import torch
 
-        yield from (torch.arange(5.0), torch.tensor(3), torch.empty(0, 2), torch.ones(2, requires_grad=True), torch.ones(2, 3).T)
-        yield from (torch.ones(2, dtype=torch.bfloat16), torch.nn.Linear(2, 2).state_dict(), {"b": torch.ones(1), "a": torch.zeros(100_000)})
+        yield from (
+            torch.arange(5.0),
+            torch.tensor(3),
+            torch.empty(0, 2),
+            torch.ones(2, requires_grad=True),
+            torch.ones(2, 3).T,
+        )
+        yield from (
+            torch.ones(2, dtype=torch.bfloat16),
+            torch.nn.Linear(2, 2).state_dict(),
+            {"b": torch.ones(1), "a": torch.zeros(100_000)},
+        )
 
     def same(self, one, other):
         import torch
@@ -228,7 +277,12 @@ class TestTorchPickle(LibrarySuite):
     def make(self):
         import torch
 
-        yield from (torch.nn.Linear(2, 2), torch.nn.Parameter(torch.ones(2)), torch.tensor([1j]), torch.eye(2).to_sparse())
+        yield from (
+            torch.nn.Linear(2, 2),
+            torch.nn.Parameter(torch.ones(2)),
+            torch.tensor([1j]),
+            torch.eye(2).to_sparse(),
+        )
 
     def same(self, one, other):
         import torch
@@ -284,7 +338,10 @@ class Result:
 def test_containers_of_all_of_these(tmp_path):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"x": range(5000)})
-    value = {"frames": {"train": frame, "test": frame}, "all": [np.arange(5000), Result({"f1": np.float64(0.5)}, np.arange(3))]}
+    value = {
+        "frames": {"train": frame, "test": frame},
+        "all": [np.arange(5000), Result({"f1": np.float64(0.5)}, np.arange(3))],
+    }
     ref, back = there_and_back(value, LocalArtifactStore(str(tmp_path)))
     assert back["frames"]["test"].equals(frame)
     assert (back["all"][1].weights == np.arange(3)).all()
@@ -300,7 +357,9 @@ table = MaterializerTable()
 for value in (1, "x", [1], {1: 2}, threading.local): table.for_value(value)
 print(sorted({"numpy", "pandas", "torch", "pyarrow", "sklearn", "PIL", "polars"} & set(sys.modules)))
 """
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_big_array_is_saved_without_a_copy(tmp_path):

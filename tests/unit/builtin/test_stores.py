@@ -73,14 +73,18 @@ def mounted(tmp_path):
     """A tmpfs of 256 KiB; skips where this user cannot mount one."""
     folder = tmp_path / "small"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, check=False
+    )
     if done.returncode:
         pytest.skip("this user cannot mount a tmpfs")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-@pytest.mark.parametrize("make", [lambda path: LocalArtifactStore(str(path)), lambda path: FsspecArtifactStore(f"file://{path}")])
+@pytest.mark.parametrize(
+    "make", [lambda path: LocalArtifactStore(str(path)), lambda path: FsspecArtifactStore(f"file://{path}")]
+)
 def test_full_disk_publishes_nothing_and_leaves_nothing(mounted, make):
     store = make(mounted)
     kept = put(store, b"k" * 20_000)
@@ -111,7 +115,9 @@ except StoreError as error:
     assert files_below(tmp_path) == []
 
 
-@pytest.mark.parametrize("make", [lambda path: LocalArtifactStore(str(path)), lambda path: FsspecArtifactStore(f"file://{path}")])
+@pytest.mark.parametrize(
+    "make", [lambda path: LocalArtifactStore(str(path)), lambda path: FsspecArtifactStore(f"file://{path}")]
+)
 def test_read_only_folder_names_the_store_and_a_mend(mounted, make):
     store = make(mounted)
     kept = put(store, b"before")
@@ -131,7 +137,9 @@ def test_file_in_the_place_of_the_folder(tmp_path):
         put(LocalArtifactStore(str(tmp_path / "file")), b"x")
 
 
-@pytest.mark.parametrize("make", [lambda path: LocalArtifactStore(str(path)), lambda path: FsspecArtifactStore(f"file://{path}")])
+@pytest.mark.parametrize(
+    "make", [lambda path: LocalArtifactStore(str(path)), lambda path: FsspecArtifactStore(f"file://{path}")]
+)
 def test_published_files_are_read_only(tmp_path, make):
     store = make(tmp_path)
     path = store.path(put(store, b"x"))

@@ -54,7 +54,9 @@ def _kind_of(kind: type) -> str | None:
     plain = kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__
     own = getattr(kind, "__setstate__", None)
     generated = own is None or own.__name__ == "_dataclass_setstate"
-    simple = kind.__basicsize__ and not issubclass(kind, list | tuple | dict | set | frozenset | str | bytes | int | float | complex)
+    simple = kind.__basicsize__ and not issubclass(
+        kind, list | tuple | dict | set | frozenset | str | bytes | int | float | complex
+    )
     return "dataclass" if hasattr(kind, "__dataclass_fields__") and plain and generated and simple else None
 
 
@@ -68,12 +70,15 @@ def build(kind: str, name: Any, data: Any) -> Any:
             "run from the project's folder; a class that was renamed: run its step again with --no-cache STEP",
         ) from error
     if not isinstance(cls, type) or _kind_of(cls) != kind:
-        raise CorruptDataError(f"{name!r} was a {kind} when a value of it was stored, and is none now", "run its step again with --no-cache STEP")
+        raise CorruptDataError(
+            f"{name!r} was a {kind} when a value of it was stored, and is none now",
+            "run its step again with --no-cache STEP",
+        )
     if kind == "enum":
         return cls[data] if isinstance(data, str) else cls(*data)  # type: ignore[index]
     if kind == "namedtuple":
         return tuple.__new__(cls, data)
-    made = cls.__new__(cls)
+    made: Any = object.__new__(cls)
     if kind == "pydantic":
         object.__setattr__(made, "__dict__", data["fields"])
         for slot, item in zip(_PYDANTIC, data["rest"], strict=True):
@@ -86,7 +91,10 @@ def _fill(made: Any, cls: Any, data: dict[str, Any]) -> Any:
     """Set a dataclass's fields; a field that it got since then takes its default."""
     gone = [key for key in data if key not in cls.__dataclass_fields__]
     if gone:
-        raise NotFoundError(f"{name_of(cls)!r} has no field {gone[0]!r} any more", "run the step that made the value again with --no-cache STEP")
+        raise NotFoundError(
+            f"{name_of(cls)!r} has no field {gone[0]!r} any more",
+            "run the step that made the value again with --no-cache STEP",
+        )
     for key, item in data.items():
         object.__setattr__(made, key, item)
     for key, field in cls.__dataclass_fields__.items():

@@ -75,7 +75,11 @@ class FigureMaterializer(Materializer):
         buffer = BytesIO()
         value.savefig(buffer, format="png", dpi=30)
         titles = [axes.get_title()[:80] for axes in value.axes][:5]
-        return {"inches": [float(edge) for edge in value.get_size_inches()], "titles": titles, "png": _thumbnail(Image.open(buffer))}
+        return {
+            "inches": [float(edge) for edge in value.get_size_inches()],
+            "titles": titles,
+            "png": _thumbnail(Image.open(buffer)),
+        }
 
 
 def _thumbnail(image: Any) -> str:

@@ -53,12 +53,12 @@ class NumpyMaterializer(Materializer):
             return
         flat = array if array.flags.c_contiguous else array.T
         if flat.flags.c_contiguous:
-            out.write(memoryview(flat.reshape(-1).view(np.uint8)))
+            out.write(flat.reshape(-1).view(np.uint8).data)
             return
         rows = max(1, BLOCK * len(array) // array.nbytes)
         for start in range(0, len(array), rows):
             block = np.ascontiguousarray(array[start : start + rows])
-            out.write(memoryview(block.reshape(-1).view(np.uint8)))
+            out.write(block.reshape(-1).view(np.uint8).data)
 
     def load(self, source: Reader) -> Any:
         """The array: a copy-on-write map of the stored file, or memory of its own; writable either way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 
+import numpy as np
 import pandas as pd
 
 from core.ports.materializer import Materializer
@@ -19,6 +20,8 @@ COLUMNS = 20
 ROWS = 3
 NOTES = b"core"
 """Key of the schema's metadata that holds what Arrow does not: the frequency of an index, a series' name."""
+_KINDS = (pd.DataFrame, pd.Series)
+_OBJECT = np.dtype(object)
 _EXACT_OBJECTS = frozenset({"string", "bytes", "empty"})
 """Kinds of object columns (as pandas infers them) that Arrow gives back unchanged."""
 
@@ -30,11 +33,11 @@ class PandasMaterializer(Materializer):
 
     def accepts(self, value: Any) -> bool:
         """Whether an empty frame of the same form survives the way there and back, and each object column would."""
-        if type(value) not in {pd.DataFrame, pd.Series} or find_spec("pyarrow") is None:
+        if type(value) not in _KINDS or find_spec("pyarrow") is None:
             return False
         try:
             frame, notes = _frame(value)
-            rows = 1 if any(dtype == object for dtype in _index_dtypes(value.index)) else 0
+            rows = 1 if any(dtype == _OBJECT for dtype in _index_dtypes(value.index)) else 0
             back = _restore(_table(frame.iloc[:rows], notes), type(value).__name__)
         except Exception:  # noqa: BLE001 - border of a library: whatever it can't hold, the pickle takes
             return False
@@ -64,7 +67,9 @@ class PandasMaterializer(Materializer):
 def _frame(value: Any) -> tuple[Any, dict[str, Any]]:
     """`value` as a frame, and notes on what a table does not hold."""
     notes = {"attrs": value.attrs} if value.attrs else {}
-    freq = getattr(value.index, "freqstr", None) if isinstance(value.index, pd.DatetimeIndex | pd.TimedeltaIndex) else None
+    freq = (
+        getattr(value.index, "freqstr", None) if isinstance(value.index, pd.DatetimeIndex | pd.TimedeltaIndex) else None
+    )
     if freq:
         notes["freq"] = freq
     if isinstance(value, pd.Series):
@@ -73,11 +78,12 @@ def _frame(value: Any) -> tuple[Any, dict[str, Any]]:
         notes["tuple"] = isinstance(value.name, tuple)
     else:
         frame = value
-    objects = [at for at, dtype in enumerate(frame.dtypes) if dtype == object]
+    objects = [at for at, dtype in enumerate(frame.dtypes) if dtype == _OBJECT]
     if objects:
         notes["objects"] = objects
-    if type(frame.columns) is pd.RangeIndex:
-        notes["range"] = [frame.columns.start, frame.columns.stop, frame.columns.step, frame.columns.name]
+    columns: Any = frame.columns
+    if type(columns) is pd.RangeIndex:
+        notes["range"] = [columns.start, columns.stop, columns.step, columns.name]
     if value.attrs:
         frame = frame.copy(deep=False)
         frame.attrs = {}
@@ -104,7 +110,8 @@ def _restore(table: Any, kind: str) -> Any:
     for at in notes.get("objects", ()):
         value.isetitem(at, pd.Series(table.column(at).to_pylist(), index=value.index, dtype=object))
     if "range" in notes:
-        value.columns = pd.RangeIndex(*notes["range"][:3], name=notes["range"][3])
+        start, stop, step, name = notes["range"]
+        value.columns = pd.RangeIndex(start, stop, step, name=name)
     if kind == "Series":
         value = value["value"]
         value.name = tuple(notes["name"]) if notes["tuple"] else notes["name"]
@@ -140,13 +147,13 @@ def _index_dtypes(index: Any) -> list[Any]:
 
 
 def _exact_objects(frame: Any) -> bool:
-    columns = [frame.iloc[:, at] for at, dtype in enumerate(frame.dtypes) if dtype == object]
+    columns = [frame.iloc[:, at] for at, dtype in enumerate(frame.dtypes) if dtype == _OBJECT]
     levels = frame.index.levels if isinstance(frame.index, pd.MultiIndex) else [frame.index]
-    return all(map(_exact, [*columns, *(level for level in levels if level.dtype == object)]))
+    return all(map(_exact, [*columns, *(level for level in levels if level.dtype == _OBJECT)]))
 
 
 def _exact(column: Any) -> bool:
-    """Whether an object column holds one kind of text or bytes; a missing value must be None, as Arrow gives it back."""
+    """Whether an object column holds only text or only bytes; what is missing must be None: Arrow gives that back."""
     missing = column.isna()
     if missing.any() and any(item is not None for item in column[missing]):
         return False

@@ -42,7 +42,9 @@ class FileMaterializer(Materializer):
                 while data := file.read(SLICE):
                     out.write(data)
         except OSError as error:
-            raise OutputError(f"file {value.path!r} can't be read: {error}", "return a path that this user can read") from error
+            raise OutputError(
+                f"file {value.path!r} can't be read: {error}", "return a path that this user can read"
+            ) from error
 
     def load(self, source: Reader) -> FileContent:
         """A copy of the bytes in a file of the caller's own: who loads may change it."""
@@ -66,7 +68,10 @@ class PathMaterializer(Materializer):
         """Write the manifest; each file's bytes are nested."""
         path = os.fspath(value)
         if not os.path.exists(path):
-            raise OutputError(f"path {path!r} does not exist", "return a file or folder that exists, or a str if you mean only its name")
+            raise OutputError(
+                f"path {path!r} does not exist",
+                "return a file or folder that exists, or a str if you mean only its name",
+            )
         name = os.path.basename(os.path.abspath(path))
         if os.path.isdir(path):
             entries = [[inside, *_entry(path, inside, out)] for inside in _walk(path)]
@@ -85,13 +90,17 @@ class PathMaterializer(Materializer):
         os.makedirs(top)
         for inside, kind, data in manifest["folder"]:
             target = os.path.join(top, *map(_safe, inside.split("/")))
-            if os.path.realpath(os.path.dirname(target)) != os.path.dirname(target.replace(top, os.path.realpath(top), 1)):
+            if os.path.realpath(os.path.dirname(target)) != os.path.dirname(
+                target.replace(top, os.path.realpath(top), 1)
+            ):
                 raise CorruptDataError(f"stored folder has {inside!r} behind a link", "run the step that made it again")
             if kind == "folder":
                 os.makedirs(target)
             elif kind == "link":
                 if not _within(top, os.path.join(os.path.dirname(target), data)):
-                    raise CorruptDataError(f"stored folder has a link {inside!r} that leaves it", "run the step that made it again")
+                    raise CorruptDataError(
+                        f"stored folder has a link {inside!r} that leaves it", "run the step that made it again"
+                    )
                 os.symlink(data, target)
             else:
                 _put(data, target, source)
@@ -125,12 +134,17 @@ def _entry(top: str, inside: str, out: Writer) -> tuple[str, Any]:
     if stat.S_ISLNK(mode):
         target = os.readlink(path)
         if os.path.isabs(target) or not _within(top, os.path.join(os.path.dirname(path), target)):
-            raise OutputError(f"folder {top!r} has a link {inside!r} to {target!r}, outside of it", "copy what it points to into the folder")
+            raise OutputError(
+                f"folder {top!r} has a link {inside!r} to {target!r}, outside of it",
+                "copy what it points to into the folder",
+            )
         return "link", target
     if stat.S_ISDIR(mode):
         return "folder", None
     if not stat.S_ISREG(mode):
-        raise OutputError(f"folder {top!r} has {inside!r}, which is no file, folder or link", "remove it before the step returns")
+        raise OutputError(
+            f"folder {top!r} has {inside!r}, which is no file, folder or link", "remove it before the step returns"
+        )
     return "file", _file(path, out)
 
 
@@ -156,7 +170,9 @@ def _within(top: str, path: str) -> bool:
 def _safe(name: str) -> str:
     """`name` if it is one plain name: a manifest from elsewhere must not write outside its folder."""
     if name in {"", ".", ".."} or "/" in name or "\0" in name or os.sep in name:
-        raise CorruptDataError(f"stored path has the name {name!r}, which could lie elsewhere", "run the step that made it again")
+        raise CorruptDataError(
+            f"stored path has the name {name!r}, which could lie elsewhere", "run the step that made it again"
+        )
     return name
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import pickle
 from _thread import LockType, RLock
+from itertools import islice
 from socket import socket
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 
@@ -31,15 +32,27 @@ ITEMS = 1000
 """Items of one container that are looked at."""
 
 _REFUSED: tuple[tuple[tuple[type, ...], str, str], ...] = (
-    ((GeneratorType, AsyncGeneratorType, map, filter, zip, enumerate, reversed), "an iterator, which can be read only once", "return list(...) of it"),
+    (
+        (GeneratorType, AsyncGeneratorType, map, filter, zip, enumerate, reversed),
+        "an iterator, which can be read only once",
+        "return list(...) of it",
+    ),
     ((CoroutineType,), "a coroutine that nobody awaited", "await it, and return its result"),
     (
         (io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.FileIO),
         "an open file",
         "close it and return its pathlib.Path: the file is stored then",
     ),
-    ((LockType, RLock), "a lock, which lives only in this process", "make it where it is used, or leave it out in __getstate__"),
-    ((socket,), "a network connection, which lives only in this process", "open it where it is used, and return its address"),
+    (
+        (LockType, RLock),
+        "a lock, which lives only in this process",
+        "make it where it is used, or leave it out in __getstate__",
+    ),
+    (
+        (socket,),
+        "a network connection, which lives only in this process",
+        "open it where it is used, and return its address",
+    ),
 )
 
 
@@ -110,7 +123,7 @@ class CloudpickleMaterializer(Materializer):
 
     def preview(self, value: Any) -> dict[str, Any]:
         """The class, and the text where the class has one of its own."""
-        text = repr(value)[:500] if type(value).__repr__ is not object.__repr__ else ""
+        text = repr(value)[:500]
         return {"text": text if text and " at 0x" not in text else name_of(type(value))}
 
 
@@ -126,8 +139,9 @@ def cannot(value: Any, error: Exception) -> OutputError:
     path, part = _culprit(value, "", DEPTH, set())
     mend = next((mend for kinds, _, mend in _REFUSED if isinstance(part, kinds)), "")
     where = f"its part {path!r}, a {name_of(type(part))!r}," if path else "it"
+    why = " ".join(str(error).split())[:300]
     return OutputError(
-        f"an output of type {name_of(type(value))!r} cannot be pickled: {where} fails: {' '.join(str(error).split())[:300]}",
+        f"an output of type {name_of(type(value))!r} cannot be pickled: {where} fails: {why}",
         mend or "return plain data instead, leave the part out in __getstate__, or write a materializer for the class",
     )
 
@@ -143,22 +157,26 @@ def _culprit(value: Any, path: str, depth: int, seen: set[int]) -> tuple[str, An
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """Where each part stands, and the part: items, attributes, what a function closes over."""
     if isinstance(value, dict):
-        for key, _ in zip(list(value), range(ITEMS), strict=False):
+        for key in islice(value, ITEMS):
             yield f"[{key!r:.60}]", value[key]
     elif isinstance(value, list | tuple | set | frozenset):
-        for index, (item, _) in enumerate(zip(value, range(ITEMS), strict=False)):
+        for index, item in enumerate(islice(value, ITEMS)):
             yield f"[{index}]", item
-    for name, item in getattr(value, "__dict__", {}).items() if not isinstance(value, type) else ():
-        yield f".{name}", item
-    for base in type(value).__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if hasattr(value, name):
-                yield f".{name}", getattr(value, name)
     if isinstance(value, FunctionType) and value.__closure__:
         for name, cell in zip(value.__code__.co_freevars, value.__closure__, strict=True):
             yield f".{name}", cell.cell_contents
+    elif not isinstance(value, type):
+        for name in [*getattr(value, "__dict__", ()), *_slots(type(value))]:
+            if hasattr(value, name):
+                yield f".{name}", getattr(value, name)
+
+
+def _slots(kind: type) -> Iterator[str]:
+    for base in kind.__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        yield from (slots,) if isinstance(slots, str) else slots
 
 
 def _pickles(value: Any) -> bool:

@@ -26,12 +26,15 @@ class PolarsMaterializer(Materializer):
         """Not for subclasses and objects."""
         if type(value) not in {pl.DataFrame, pl.Series}:
             return False
-        return all(not dtype.is_object() for dtype in (value.dtypes if isinstance(value, pl.DataFrame) else [value.dtype]))
+        return all(
+            not dtype.is_object() for dtype in (value.dtypes if isinstance(value, pl.DataFrame) else [value.dtype])
+        )
 
     def save(self, value: Any, out: Writer) -> None:
         """Write an IPC file."""
         frame = value.to_frame() if isinstance(value, pl.Series) else value
-        frame.write_ipc(Stream(out), compression="uncompressed")
+        file: Any = Stream(out)
+        frame.write_ipc(file, compression="uncompressed")
 
     def load(self, source: Reader) -> Any:
         """The frame or series."""

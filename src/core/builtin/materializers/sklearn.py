@@ -53,7 +53,9 @@ class SkopsMaterializer(Materializer):
         try:
             from skops import io  # optional
         except ImportError as error:
-            raise MissingDependencyError("a scikit-learn estimator was stored with skops, which is not installed", "pip install skops") from error
+            raise MissingDependencyError(
+                "a scikit-learn estimator was stored with skops, which is not installed", "pip install skops"
+            ) from error
         return io.loads(source.read())
 
     def preview(self, value: Any) -> dict[str, Any]:
@@ -62,7 +64,7 @@ class SkopsMaterializer(Materializer):
 
 
 def _steady(data: bytes) -> bytes:
-    """The zip with object ids numbered in order and no times: both change from run to run though the estimator is equal."""
+    """The zip with object ids numbered in order and no times: both change from run to run for equal estimators."""
     with ZipFile(BytesIO(data)) as old:
         schema = json.loads(old.read("schema.json"))
         ids: dict[int, int] = {}
@@ -81,7 +83,7 @@ def _renumber(node: Any, ids: dict[int, int], files: dict[str, str]) -> Any:
         return [_renumber(item, ids, files) for item in node]
     if not isinstance(node, dict):
         return node
-    made = {}
+    made: dict[str, Any] = {}
     for key, item in node.items():
         if key == "__id__" and isinstance(item, int):
             made[key] = ids.setdefault(item, len(ids))

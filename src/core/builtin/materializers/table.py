@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from core.builtin.materializers import BUILTIN
-from core.errors import OutputError, PluginError
+from core.errors import MissingDependencyError, OutputError, PluginError
 from core.names import locate, name_of
 
 TYPE_CHECKING = False
@@ -74,7 +74,7 @@ class MaterializerTable:
         )
 
     def _for_kind(self, kind: type) -> tuple[str, ...]:
-        """Names of those registered for the class and its bases, nearest first; a dataclass counts as nearer than `object`."""
+        """Names of those registered for the class and its bases, nearest first; a dataclass comes before `object`."""
         keys = [name_of(base) for base in kind.__mro__]
         if hasattr(kind, "__dataclass_fields__"):
             keys.insert(-1, DATACLASS)
@@ -89,9 +89,20 @@ class MaterializerTable:
         if made is None:
             target = self._targets.get(name)
             if target is None:
-                raise PluginError(
-                    f"there is no materializer {name!r}",
-                    f"install the plugin that brings it, or choose one of {', '.join(sorted({*self._made, *self._targets}))}",
-                )
-            made = self._made[name] = locate(target)()
+                known = ", ".join(sorted({*self._made, *self._targets}))
+                hint = f"install the plugin that brings it, or choose one of {known}"
+                raise PluginError(f"there is no materializer {name!r}", hint)
+            made = self._made[name] = _make(name, target)
         return made
+
+
+def _make(name: str, target: str) -> Materializer:
+    try:
+        made: Materializer = locate(target)()
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        raise MissingDependencyError(
+            f"materializer {name!r} needs the library {library!r}, which is not installed here",
+            f"pip install {library}",
+        ) from error
+    return made

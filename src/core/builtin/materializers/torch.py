@@ -98,7 +98,8 @@ class TorchPickleMaterializer(Materializer):
 
         pickle.refuse(value)
         try:
-            torch.save(value, Stream(out), pickle_module=pickle)
+            file: Any = Stream(out)
+            torch.save(value, file, pickle_module=pickle)
         except Exception as error:  # border of people's own classes: whatever their reduction raises
             raise pickle.cannot(value, error) from error
 

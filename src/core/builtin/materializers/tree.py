@@ -1,7 +1,7 @@
 """Plain Python values as trees of JSON, and back without loss: type, order and precision stay.
 
-A list, a dict with text keys, text, and numbers stand for themselves. Everything else is `{"$": kind, ...}`; a dict that
-has the key `$` of its own, or other keys than text, is written as `{"$": "dict", "v": [[key, value], ...]}`.
+A list, a dict with text keys, text, and numbers stand for themselves. Everything else is `{"$": kind, ...}`; a dict
+that has the key `$` of its own, or other keys than text, is written as `{"$": "dict", "v": [[key, value], ...]}`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,21 @@ _STANDARD = frozenset(
     }
 )  # fmt: skip
 _NUMPY = frozenset(
-    {"bool", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"}
+    {
+        "bool",
+        "bool_",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+    }
 )
 """Scalars of numpy whose `item()` is exact."""
 
@@ -189,7 +203,9 @@ _BACK: dict[str, Callable[[Any], Any]] = {
 
 def _standard(kind: str, data: dict[str, Any], value: Any) -> Any:
     if kind not in _STANDARD:
-        raise CorruptDataError(f"JSON of an artifact has the unknown kind {kind!r}", "load it with the version of core that wrote it")
+        raise CorruptDataError(
+            f"JSON of an artifact has the unknown kind {kind!r}", "load it with the version of core that wrote it"
+        )
     from core.names import locate
 
     found = locate(kind)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TEMPORARY = "tmp"
 """Folder of unfinished uploads, inside the store's own so that a rename publishes them."""
 SPREAD = 1
-"""Hex digits that name a folder: 16 folders are soon made (each costs as much as three files), and divide a million files."""
+"""Hex digits that name a folder: 16 are soon made (each costs as much as three files) and divide a million files."""
 BINARY = getattr(os, "O_BINARY", 0)
 
 

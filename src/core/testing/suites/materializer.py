@@ -26,7 +26,7 @@ PREVIEW = 4000
 
 
 class MaterializerSuite:
-    """Subclass it as `Test...`, override the fixtures `materializer` and `values`, and `same` where `==` will not do."""
+    """Subclass it as `Test...`, override the fixtures `materializer` and `values`; `same` where `==` will not do."""
 
     @pytest.fixture
     def materializer(self) -> Materializer:
@@ -59,7 +59,9 @@ class MaterializerSuite:
         """Save `value` with the materializer that the table chooses; nothing stays inline."""
         return artifacts.save(value, store=store, materializers=table, limit=limit)
 
-    def test_is_chosen_for_its_values(self, materializer: Materializer, values: list[Any], table: Materializers) -> None:
+    def test_is_chosen_for_its_values(
+        self, materializer: Materializer, values: list[Any], table: Materializers
+    ) -> None:
         """By its types, or by its name."""
         assert materializer.name
         for value in values:
@@ -86,14 +88,18 @@ class MaterializerSuite:
         ref = self.save(values[0], table, store)
         with store.open(ref.digest) as file:
             data = bytearray(file.read())
-        data[len(data) // 2 : len(data) // 2 + 1] = b"\xff" if data[len(data) // 2 : len(data) // 2 + 1] != b"\xff" else b"\0"
+        data[len(data) // 2 : len(data) // 2 + 1] = (
+            b"\xff" if data[len(data) // 2 : len(data) // 2 + 1] != b"\xff" else b"\0"
+        )
         upload = store.begin()
         upload.write(data)
         upload.commit(ref.digest)
         with pytest.raises(CoreError, match=ref.digest):
             artifacts.load(ref, store=store, materializers=table, trusted=lambda _: True)
 
-    def test_pickles_are_labelled(self, materializer: Materializer, values: list[Any], table: Materializers, store: ArtifactStore) -> None:
+    def test_pickles_are_labelled(
+        self, materializer: Materializer, values: list[Any], table: Materializers, store: ArtifactStore
+    ) -> None:
         """What loads by running code is refused where its digest was never recorded."""
         ref = self.save(values[0], table, store)
         if materializer.pickles:
