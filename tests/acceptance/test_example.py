@@ -73,6 +73,8 @@ def test_training_runs_every_step_and_keeps_what_each_returned(newcomer: Newcome
     assert {step["reason"] for step in steps.values()} == {"never ran"}
     assert set(steps["split"]["outputs"]) == {"train", "test"}
     assert steps["evaluate"]["metadata"]["linear"] > 0.9
+    newcomer.types("-m", "core", "artifact", "load", "latest/plot", "--to", "roc.png")
+    assert (newcomer.folder / "roc.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_second_training_reuses_every_step_whatever_was_commented_meanwhile(newcomer: Newcomer) -> None:

@@ -132,7 +132,7 @@ def _write(value: Any, path: str) -> None:
 
 
 def _bytes(value: Any) -> bytes:
-    """The value as a file that other programs read: text, bytes, tables as CSV, arrays as .npy, the rest as JSON."""
+    """The value as other programs read it: text, bytes, tables as CSV, arrays as .npy, pictures as PNG, the rest as JSON."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
@@ -149,6 +149,12 @@ def _bytes(value: Any) -> bytes:
 
         buffer = io.BytesIO()
         np.save(buffer, value, allow_pickle=False)
+        return buffer.getvalue()
+    if kind == "PIL":
+        import io  # start-up time: only a picture needs it
+
+        buffer = io.BytesIO()
+        value.save(buffer, "PNG")
         return buffer.getvalue()
     import json  # start-up time: few come here
 
