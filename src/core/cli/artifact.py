@@ -132,7 +132,7 @@ def _write(value: Any, path: str) -> None:
 
 
 def _bytes(value: Any) -> bytes:
-    """The value as other programs read it: text, bytes, tables as CSV, arrays as .npy, pictures as PNG, the rest as JSON."""
+    """The value as a file: text, bytes, tables as CSV, arrays as .npy, pictures as PNG, the rest as JSON."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
