@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import NamedTuple
 
 from core.artifacts import load, save
 from core.conform import describe, matches
@@ -16,6 +15,7 @@ from core.model.event import EventKind
 from core.model.graph import Collect, Edge, edges_of
 from core.model.nothing import NOTHING
 from core.model.states import StepState
+from core.model.value import Value
 from core.names import locate
 from core.signature import read_signature
 from core.values import from_plain, to_plain
@@ -39,7 +39,7 @@ MESSAGE_LIMIT = 10_000
 Outputs = dict[str, ArtifactRef]
 
 
-class Result(NamedTuple):
+class Result(Value):
     """What became of an attempt."""
 
     state: StepState
@@ -50,7 +50,7 @@ class Result(NamedTuple):
     """Which try it was."""
 
 
-class Bench(NamedTuple):
+class Bench(Value):
     """What every attempt of a run works with."""
 
     pipeline: str

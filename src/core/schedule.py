@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 from core.capture import Capture
 from core.execute import Bench, Result, call_hook, execute
 from core.model.event import EventKind
 from core.model.plan import Action
 from core.model.states import RunState, StepState
+from core.model.value import Value
 from core.record import Recorder, run_id
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from core.ports.tracking_store import TrackingStore
 
 
-class Conditions(NamedTuple):
+class Conditions(Value):
     """What a run works with and under."""
 
     tracking: TrackingStore
@@ -49,7 +49,7 @@ class Conditions(NamedTuple):
     fail_fast: bool
 
 
-class Ending(NamedTuple):
+class Ending(Value):
     """How a run ended."""
 
     run: str

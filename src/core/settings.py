@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NamedTuple
 
 from core.errors import ConfigurationError
+from core.model.value import Value
 from core.text import closest
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ FOLDER = ".core"
 """Name of the folder in which a project that ran `core init` keeps its own state."""
 
 
-class Settings(NamedTuple):
+class Settings(Value):
     """What a person may set. Each field is also the name in a file and, as `CORE_<NAME>`, in the environment."""
 
     home: str = ""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import builtins
 import os
 from types import FunctionType
-from typing import Annotated, Any, NamedTuple, Never, NoReturn, TypeVar, Unpack, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Never, NoReturn, TypeVar, Unpack, get_args, get_origin, get_type_hints
 
 from core.conform.annotations import bare, is_dataclass, is_named_tuple
 from core.conform.describe import describe
 from core.errors import DefinitionError
 from core.model.spec import MISSING, InputSpec, OutputSpec, Signature
+from core.model.value import Value
 from core.names import name_of
 
 TYPE_CHECKING = False
@@ -58,7 +59,7 @@ def _read(function: Callable[..., Any]) -> Signature:
     return _outputs(source, source.resolve("return"), inputs)
 
 
-class _Source(NamedTuple):
+class _Source(Value):
     """The function that the user wrote, found behind decorators and partials."""
 
     function: Any

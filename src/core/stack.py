@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from core.builtin.orchestrators.local import LocalOrchestrator
 from core.builtin.stores.local import LocalArtifactStore
 from core.errors import NotFoundError
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 
 
-class Stack(NamedTuple):
+class Stack(Value):
     """A named set of components, built."""
 
     name: str

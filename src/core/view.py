@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 from core.model.artifact import ArtifactRef
 from core.model.event import TERMINAL, EventKind
 from core.model.nothing import NOTHING
 from core.model.states import ENDED_RUN, RunState, StepState
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _ENDS = {
 }
 
 
-class Source(NamedTuple):
+class Source(Value):
     """Where a view takes from what it does not hold itself."""
 
     load: Callable[[ArtifactRef], Any]
@@ -40,7 +40,7 @@ class Source(NamedTuple):
     """Gives the SVG picture of a graph, coloured by the states of its nodes."""
 
 
-class ArtifactView(NamedTuple):
+class ArtifactView(Value):
     """One output of one attempt."""
 
     name: str
@@ -78,7 +78,7 @@ class ArtifactView(NamedTuple):
         return _html_table([("artifact", self.name), *((k, str(v)) for k, v in self.to_data().items())])
 
 
-class AttemptView(NamedTuple):
+class AttemptView(Value):
     """One try of one step."""
 
     number: int
@@ -104,7 +104,7 @@ class AttemptView(NamedTuple):
     """Hooks that failed: hook, error."""
 
 
-class StepView(NamedTuple):
+class StepView(Value):
     """One node of the graph with its attempts."""
 
     name: str
@@ -281,7 +281,7 @@ class RunView:
         return f"<b>{_escape(repr(self))}</b>{self.picture()}" + _html_table(rows)
 
 
-class _Folded(NamedTuple):
+class _Folded(Value):
     """The events of a run, sorted out."""
 
     started: Mapping[str, Any]

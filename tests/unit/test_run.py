@@ -328,3 +328,20 @@ def test_durability_power_reaches_database_and_store(monkeypatch: pytest.MonkeyP
         assert workspace.tracking.database.read("PRAGMA synchronous") == [(2,)]  # type: ignore[attr-defined]
     pipeline(lambda: load(100_000))()
     assert synced
+
+
+def test_one_and_its_text_are_not_the_same_input() -> None:
+    @step
+    def give(text: bool) -> Any:
+        return "1" if text else 1
+
+    @step
+    def kind(value: Any) -> str:
+        return type(value).__name__
+
+    @pipeline
+    def flow(text: bool) -> str:
+        return kind(give(text))
+
+    assert flow(text=False).steps["kind"].outputs["output"].load() == "int"
+    assert flow(text=True).steps["kind"].outputs["output"].load() == "str"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from core.conform import accepts, describe
 from core.errors import EdgeTypeError, ParameterError
 from core.model.graph import Collect, Constant
 from core.model.ref import Fields, Ref
+from core.model.value import Value
 from core.names import name_of
 from core.values import to_plain
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from core.model.spec import InputSpec, Signature
 
 
-class Shape(NamedTuple):
+class Shape(Value):
     """What is the same for every call of one step."""
 
     step: Step[Any, Any]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from core.compile.bind import collect
 from core.compile.recording import Recording
 from core.context import compiling
@@ -11,6 +9,7 @@ from core.errors import CompileError, ParameterError
 from core.model.graph import Graph
 from core.model.ref import Fields, Ref
 from core.model.spec import MISSING
+from core.model.value import Value
 from core.names import name_of
 from core.signature import read_inputs
 from core.values import from_plain, to_plain
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from core.model.spec import RunOptions, StepSpec
 
 
-class Compiled(NamedTuple):
+class Compiled(Value):
     """A graph together with the live steps that its nodes name."""
 
     graph: Graph

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable as CallableABC
 from itertools import islice
-from typing import Any, ForwardRef, NamedTuple, get_args
+from typing import Any, ForwardRef, get_args
 
 from core.conform.annotations import (
     bare,
@@ -19,6 +19,7 @@ from core.conform.annotations import (
     protocol_members,
 )
 from core.conform.describe import brief, describe, show
+from core.model.value import Value
 
 _FIRST = 100
 _DEEPEST = 20
@@ -26,7 +27,7 @@ _NUMBERS = {float: (int, float), complex: (int, float, complex)}
 _CONTAINERS = (list, tuple, set, frozenset, deque)
 
 
-class _Wrong(NamedTuple):
+class _Wrong(Value):
     """The place inside the value that does not fit."""
 
     path: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import NamedTuple
 
 from blake3 import blake3
 
 from core.digest.canonical import pack
 from core.digest.reach import OPAQUE, Project, describe, functions_of, imported_files
 from core.digest.source import line_of, piece_of_class, piece_of_file, piece_of_function, piece_of_global
+from core.model.value import Value
 from core.names import main_module, module_named, module_of, source_root
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _METHODS = (FunctionType, staticmethod, classmethod, property)
 
 
-class CodeFingerprint(NamedTuple):
+class CodeFingerprint(Value):
     """What a function's behaviour depends on in its project."""
 
     digest: str

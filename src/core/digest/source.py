@@ -6,11 +6,11 @@ import _ast
 import os
 import sys
 from types import CodeType
-from typing import NamedTuple
 
 from core.digest.bytecode import code_digest, names_of
 from core.digest.find import find_class, find_function, first_line, within
 from core.digest.tree import shape_of
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _FUTURE = 0x1FE0000  # the flags of `from __future__` imports, in code objects a
 _MANY = 100
 
 
-class Piece(NamedTuple):
+class Piece(Value):
     """The source of one function or class, or its code where there is no source."""
 
     digest: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from typing import NamedTuple
 
 from core.model.nothing import NOTHING
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class ArtifactRef(NamedTuple):
+class ArtifactRef(Value):
     """Points to the immutable bytes of one output."""
 
     digest: str

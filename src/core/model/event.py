@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ TERMINAL = frozenset(
 )
 
 
-class Event(NamedTuple):
+class Event(Value):
     """One fact. The key is `(run, step, attempt, writer, seq)`."""
 
     run: str

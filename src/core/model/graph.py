@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import NamedTuple
 
 from blake3 import blake3
 
 from core.errors import CorruptDataError
 from core.model.nothing import NOTHING
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 GRAPH_VERSION = 1
 
 
-class Edge(NamedTuple):
+class Edge(Value):
     """The output of a node that an input takes."""
 
     node: str
     output: str
 
 
-class Collect(NamedTuple):
+class Collect(Value):
     """Several edges gathered into one value: a list, tuple, dict, or the fields of a NamedTuple or dataclass."""
 
     kind: str
@@ -35,7 +35,7 @@ class Collect(NamedTuple):
     """Key (empty for list and tuple) and what stands there."""
 
 
-class Constant(NamedTuple):
+class Constant(Value):
     """Plain data that stands beside edges in a `Collect`."""
 
     data: Any
@@ -55,7 +55,7 @@ def edges_of(binding: Binding) -> Iterator[Edge]:
             stack.extend(item for _, item in reversed(top.items))
 
 
-class Node(NamedTuple):
+class Node(Value):
     """One step call."""
 
     id: str
@@ -81,7 +81,7 @@ class Node(NamedTuple):
         yield from self.after
 
 
-class _Graph(NamedTuple):
+class _Graph(Value):
     """The fields of `Graph`."""
 
     pipeline: str

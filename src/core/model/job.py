@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
 from core.model.nothing import NOTHING
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.model.spec import Resources
 
 
-class Job(NamedTuple):
+class Job(Value):
     """One command to run somewhere. Launching the same id twice gives the same handle."""
 
     id: str
@@ -31,7 +31,7 @@ class Job(NamedTuple):
     """Tags put on every resource that it creates."""
 
 
-class JobHandle(NamedTuple):
+class JobHandle(Value):
     """Finds a launched job again, from another process too."""
 
     job: str
@@ -61,7 +61,7 @@ class JobPhase(StrEnum):
     """The orchestrator knows no such job (any more)."""
 
 
-class JobState(NamedTuple):
+class JobState(Value):
     """What an orchestrator says of a job now."""
 
     phase: JobPhase

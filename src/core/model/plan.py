@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
 from core.model.nothing import NOTHING
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Action(StrEnum):
     """Depends on whether what comes before it gives the same outputs again."""
 
 
-class CachedResult(NamedTuple):
+class CachedResult(Value):
     """A completed attempt whose outputs may be reused."""
 
     run: str
@@ -38,7 +38,7 @@ class CachedResult(NamedTuple):
     outputs: Mapping[str, ArtifactRef]
 
 
-class Decision(NamedTuple):
+class Decision(Value):
     """What one step will do, and why."""
 
     action: Action
@@ -52,7 +52,7 @@ class Decision(NamedTuple):
     """The result to reuse, for `REUSE`."""
 
 
-class Plan(NamedTuple):
+class Plan(Value):
     """A graph with a decision for each node."""
 
     graph: Graph

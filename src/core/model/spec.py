@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from core.model.nothing import NOTHING
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ MISSING = type("Missing", (), {"__repr__": lambda _: "<no default>", "__slots__"
 """Stands for "no default": `None` is a default like any other."""
 
 
-class Retry(NamedTuple):
+class Retry(Value):
     """How often and when a failed step is tried again."""
 
     attempts: int = 3
@@ -30,7 +29,7 @@ class Retry(NamedTuple):
     """Exceptions that are worth another try; any other fails the step at once."""
 
 
-class Resources(NamedTuple):
+class Resources(Value):
     """What a step needs of the machine it runs on."""
 
     cpus: float | None = None
@@ -43,7 +42,7 @@ class Resources(NamedTuple):
     """Disk with its unit, such as `"100GiB"`."""
 
 
-class ImageSettings(NamedTuple):
+class ImageSettings(Value):
     """What the container image of a step needs."""
 
     base_image: str | None = None
@@ -56,7 +55,7 @@ class ImageSettings(NamedTuple):
     """Environment variables set in the image."""
 
 
-class StepOptions(NamedTuple):
+class StepOptions(Value):
     """Options of one step; each may be set by `@step(...)` and changed by `step.with_options(...)`."""
 
     name: str | None = None
@@ -87,7 +86,7 @@ class StepOptions(NamedTuple):
     """Called with the step's context and the exception after the last try failed."""
 
 
-class InputSpec(NamedTuple):
+class InputSpec(Value):
     """One parameter of a step function."""
 
     name: str
@@ -103,7 +102,7 @@ class InputSpec(NamedTuple):
     """Declared after a `*`."""
 
 
-class OutputSpec(NamedTuple):
+class OutputSpec(Value):
     """One output of a step function."""
 
     name: str
@@ -111,7 +110,7 @@ class OutputSpec(NamedTuple):
     """Runtime type, without the `Annotated` that names the output."""
 
 
-class Signature(NamedTuple):
+class Signature(Value):
     """Inputs and outputs of a step, read from its annotations."""
 
     inputs: tuple[InputSpec, ...]
@@ -122,7 +121,7 @@ class Signature(NamedTuple):
     """The NamedTuple or dataclass of a `fields` shape."""
 
 
-class StepSpec(NamedTuple):
+class StepSpec(Value):
     """A step function with what it declares."""
 
     id: str
@@ -137,7 +136,7 @@ class StepSpec(NamedTuple):
     options: StepOptions = StepOptions()
 
 
-class PipelineOptions(NamedTuple):
+class PipelineOptions(Value):
     """Options of a pipeline; each may be set by `@pipeline(...)` and changed by `pipeline.with_options(...)`."""
 
     name: str | None = None
@@ -150,7 +149,7 @@ class PipelineOptions(NamedTuple):
     """Whether the first failure also stops the branches that do not depend on it."""
 
 
-class RunOptions(NamedTuple):
+class RunOptions(Value):
     """What one call changes, such as the command line's flags."""
 
     no_cache: bool | frozenset[str] = False

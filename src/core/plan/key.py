@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from blake3 import blake3
 
 from core.digest.canonical import digest_of, pack
 from core.digest.code import fingerprint
 from core.model.graph import Collect, Edge
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ MAX_EDGES = 100
 _SMALL = frozenset({type(None), bool, int, float})
 
 
-class StepKey(NamedTuple):
+class StepKey(Value):
     """What all nodes of a step have in common."""
 
     hasher: Any
@@ -88,10 +87,10 @@ def _cut(value: Any) -> Any:
 
 
 def _input(name: str, binding: Binding, done: Mapping[str, Mapping[str, ArtifactRef]]) -> tuple[list[Any], list[Any]]:
-    """What an input adds to the key (its shape and digests, not whence they come), and to the fingerprint."""
+    """What an input adds to the key (its shape and artifacts, not whence they come), and to the fingerprint."""
     if isinstance(binding, Edge):
-        digest = done[binding.node][binding.output].digest
-        return [name, "edge", digest], [[binding.node, binding.output, digest]]
+        identity = done[binding.node][binding.output].identity
+        return [name, "edge", identity], [[binding.node, binding.output, identity]]
     tokens: list[Any] = [name]
     shape: list[Any] = []
     edges: list[list[str]] = []
@@ -99,9 +98,9 @@ def _input(name: str, binding: Binding, done: Mapping[str, Mapping[str, Artifact
     while stack:  # counts stand before what they count, so the flat list reads in one way only
         key, item = stack.pop()
         if isinstance(item, Edge):
-            digest = done[item.node][item.output].digest
-            tokens += (key, "edge", digest)
-            edges.append([item.node, item.output, digest])
+            identity = done[item.node][item.output].identity
+            tokens += (key, "edge", identity)
+            edges.append([item.node, item.output, identity])
             continue
         add = (key, item.kind, len(item.items)) if isinstance(item, Collect) else (key, "value", pack(item.data))
         tokens += add

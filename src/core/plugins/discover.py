@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import time
-from typing import NamedTuple
+
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ TICK = 100_000_000
 """Nanoseconds; a folder changed that recently may change again without a new time stamp, so it is not remembered."""
 
 
-class Found(NamedTuple):
+class Found(Value):
     """An entry point of an installed distribution."""
 
     name: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar, overload
+from typing import TypeVar, overload
+
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ _Class = type  # the field `type` hides the builtin inside Flavor
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-class Flavor(NamedTuple):
+class Flavor(Value):
     """One implementation of a component type, offered by `core_flavors`."""
 
     type: str

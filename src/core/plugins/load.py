@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import NamedTuple
 
+from core.model.value import Value
 from core.names import dotted, locate
 from core.plugins.discover import canonical, installed
 
@@ -24,7 +24,7 @@ BLOCK = "CORE_PLUGINS_BLOCK"
 """Comma list of plugin or distribution names that are not loaded; `*` for all."""
 
 
-class BrokenPlugin(NamedTuple):
+class BrokenPlugin(Value):
     """A plugin that was set aside."""
 
     name: str
@@ -34,7 +34,7 @@ class BrokenPlugin(NamedTuple):
     """What went wrong, in one line."""
 
 
-class Candidate(NamedTuple):
+class Candidate(Value):
     """A plugin that could be loaded."""
 
     name: str
@@ -44,7 +44,7 @@ class Candidate(NamedTuple):
     """Name and version; the file or module for a one-file plugin."""
 
 
-class Offer(NamedTuple):
+class Offer(Value):
     """One thing that a plugin's hook returned."""
 
     plugin: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from core.errors import CoreError, NotFoundError, PluginError
+from core.model.value import Value
 from core.names import locate
 from core.plugins.flavor import Flavor
 from core.plugins.load import Plugins
@@ -30,7 +29,7 @@ TABLE = "core.builtin.materializers.table:MaterializerTable"
 """Chooses among materializers; named, not imported, because built-ins stand below plugins in the road."""
 
 
-class PluginInfo(NamedTuple):
+class PluginInfo(Value):
     """One plugin as `core doctor` lists it."""
 
     name: str

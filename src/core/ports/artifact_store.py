@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Protocol
 
+from core.model.value import Value
 from core.ports.component import Component
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 
-class Blob(NamedTuple):
+class Blob(Value):
     """A stored blob in a listing."""
 
     digest: str

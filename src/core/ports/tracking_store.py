@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+
+from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from core.model.plan import CachedResult
 
 
-class RunRow(NamedTuple):
+class RunRow(Value):
     """One line of a listing of runs: an index made from events."""
 
     id: str
@@ -30,7 +31,7 @@ class RunRow(NamedTuple):
     actor: str
 
 
-class Lease(NamedTuple):
+class Lease(Value):
     """The right to write in a name's stead, until `expires_at` by the store's clock."""
 
     name: str
@@ -43,7 +44,7 @@ class Lease(NamedTuple):
     """Seconds since 1970 by the store's clock."""
 
 
-class LatestAttempt(NamedTuple):
+class LatestAttempt(Value):
     """The newest completed attempt of a step of a pipeline: what reasons compare with."""
 
     run: str

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from core.model.event import EventKind
 from core.model.states import RunState, StepState
+from core.model.value import Value
 from core.text import duration, first_line, safe, short
 
 TYPE_CHECKING = False
@@ -32,7 +31,7 @@ NEW = "never ran"
 """The planner's reason for a first time: it says nothing beside a step that runs."""
 
 
-class Step(NamedTuple):
+class Step(Value):
     """One step as it stands."""
 
     name: str
