@@ -31,7 +31,7 @@ class Settings(Value):
     """How a run shows itself: `auto`, `rich`, `plain` or `none`."""
     durability: str = "process"
     """What a recorded fact survives: the death of any `process`, or a loss of `power` too."""
-    inline_limit: int = 16384
+    inline_limit: int = 8192
     """Bytes up to which an artifact lies in the tracking store instead of the artifact store."""
     cache: bool = True
     """Whether earlier results may be reused at all."""

@@ -15,7 +15,7 @@ import sys
 import threading
 import uuid
 import zoneinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -26,9 +26,10 @@ from core import artifacts
 from core.builtin.materializers import BUILTIN
 from core.builtin.materializers.table import MaterializerTable
 from core.builtin.stores.local import LocalArtifactStore
-from core.errors import CorruptDataError, NotFoundError, OutputError
+from core.errors import CorruptDataError, NotFoundError, OutputError, PluginError
 from core.markup import HTML, Markdown
 from core.names import locate
+from core.ports.materializer import Materializer
 from core.testing.artifact_store import MemoryArtifactStore
 from core.testing.suites.materializer import MaterializerSuite
 
@@ -440,3 +441,18 @@ def test_every_built_in_is_found_under_its_name():
 
 
 OPTIONAL = {"numpy", "pandas", "polars", "torch"}
+
+
+def test_a_plugin_cannot_take_the_name_of_a_built_in() -> None:
+    class Mine(Materializer):
+        name = "json"
+        types = ("mine:Mine",)
+
+        def save(self, value: Any, out: Any) -> None:
+            out.write(b"")
+
+        def load(self, source: Any) -> Any:
+            return source.read()
+
+    with pytest.raises(PluginError, match="'json' is claimed by"):
+        MaterializerTable([Mine])

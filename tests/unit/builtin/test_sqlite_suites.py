@@ -22,7 +22,7 @@ class TestSqliteTracking(TrackingStoreSuite):
 
 
 class TestMemoryTracking(TrackingStoreSuite):
-    def make_store(self, folder):  # noqa: ARG002
+    def make_store(self, folder):
         return MemoryTrackingStore(ManualClock())
 
     def wait(self, store, seconds):
@@ -35,7 +35,7 @@ class TestSqliteCatalog(CatalogSuite):
 
 
 class TestMemoryCatalog(CatalogSuite):
-    def make_catalog(self, folder):  # noqa: ARG002
+    def make_catalog(self, folder):
         return MemoryCatalog()
 
 

@@ -22,19 +22,21 @@ class MaterializerTable:
     """The `Materializers` of a process. Classes are imported when first needed and kept."""
 
     def __init__(self, extra: Iterable[Materializer | type[Materializer]] = ()) -> None:
-        """`extra` are the materializers of plugins; raises `PluginError` when two of them have one name."""
+        """`extra` are the materializers of plugins; raises `PluginError` for a name that is taken."""
         self._made: dict[str, Materializer] = {}
         self._targets: dict[str, str] = {}
         self._names: dict[str, list[str]] = {}
         self._kinds: dict[type, tuple[str, ...]] = {}
         self._before_torch = True
+        own = {name: target for name, _, target in BUILTIN}
         for item in extra:
             made: Materializer = item() if isinstance(item, type) else item
-            if made.name in self._made:
-                other = name_of(type(self._made[made.name]))
+            there = self._made.get(made.name)
+            other = name_of(type(there)) if there else own.get(made.name, "")
+            if other and (there or other != name_of(type(made))):
                 raise PluginError(
                     f"materializer {made.name!r} is claimed by {other!r} and by {name_of(type(made))!r}",
-                    "uninstall one of the two plugins, or name it in CORE_PLUGINS_BLOCK",
+                    "rename yours or uninstall it, or name its plugin in CORE_PLUGINS_BLOCK",
                 )
             self._made[made.name] = made
             self._register(made.name, made.types)
