@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.execute import Outputs
+    from core.model.artifact import ArtifactRef
     from core.model.graph import Node
     from core.model.plan import Decision, Plan
     from core.model.spec import Retry, StepSpec
@@ -152,14 +153,14 @@ def _decide(planner: Planner, decision: Decision, node: Node, done: Mapping[str,
     return decision
 
 
-def _unreadable(outputs: Mapping[str, Any], bench: Bench) -> str:
+def _unreadable(outputs: Mapping[str, ArtifactRef], bench: Bench) -> str:
+    """Which output this stack's store does not have, wherever it was stored then: a moved home keeps its results."""
+    store = bench.store
     for name, ref in outputs.items():
-        if ref.inline is not None:
-            continue
-        if ref.store != bench.store.uri:
-            return f"stored output {name} lies in {ref.store}, which this stack does not use"
-        if not all(bench.store.exists(digest) for digest in (ref.digest, *ref.parts)):
-            return f"stored output {name} is missing from {ref.store}"
+        blobs = ref.parts if ref.inline is not None else (ref.digest, *ref.parts)
+        if not all(store.exists(digest) for digest in blobs):
+            elsewhere = f" (it was stored in {ref.store})" if ref.store != store.uri else ""
+            return f"stored output {name} is missing from {store.uri}{elsewhere}"
     return ""
 
 

@@ -59,7 +59,9 @@ def run(**given: Any) -> RunView:
             {"state": given.get("state", "completed")},
         )
     )
-    return RunView("r" * 8, lambda: (events, False), Source(lambda ref: ref, lambda *_: "", lambda _: graph))
+    return RunView(
+        "r" * 8, lambda: (events, False), Source(lambda ref: ref, lambda *_: "", lambda _: graph, lambda *_: "")
+    )
 
 
 def compared(**given: Any) -> RunDiff:

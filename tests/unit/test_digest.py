@@ -19,8 +19,12 @@ from core.errors import ParameterError
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=4)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.binary(max_size=4)
-SMALL = st.sampled_from([None, True, False, 0, 1, 0.0, -0.0, 1.0, "1", "", b"1", b"", [], {}, [0], [False], {"a": 1}, math.nan])
-PLAIN = st.recursive(SCALARS | SMALL, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3))
+SMALL = st.sampled_from(
+    [None, True, False, 0, 1, 0.0, -0.0, 1.0, "1", "", b"1", b"", [], {}, [0], [False], {"a": 1}, math.nan]
+)
+PLAIN = st.recursive(
+    SCALARS | SMALL, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3)
+)
 
 
 def reference(value: object) -> object:
@@ -106,13 +110,17 @@ def test_digests_do_not_depend_on_the_hash_seed() -> None:
     seen = set()
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        seen.add(subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True).stdout)
+        seen.add(
+            subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True).stdout
+        )
     assert len(seen) == 1
 
 
 def test_the_format_never_changes() -> None:
     """Keys in people's stores depend on it: a new digest here means that every step of everyone runs again."""
     assert pack({"b": [1, 2.5, "x"], "a": (None, True)}).hex() == (
-        "7b7501000000615b020000004e5475010000006 25b030000006901000000670000000000000440750100000078 30".replace(" ", "")
+        "7b7501000000615b020000004e5475010000006 25b030000006901000000670000000000000440750100000078 30".replace(
+            " ", ""
+        )
     )
     assert digest_of([]) == "blake3:3f842f3a8ba60632e2d9216d66e9086db8a1d34227ef9fb145fe31ff3e2bbd10"

@@ -76,7 +76,9 @@ def unused(x): return x
     [("# a comment", '"""A docstring."""'), ("    # a comment\n", "\n\n"), ("'t'", '"t"'), ("x: int = 1", "x:int=1"),
      ("helper(x) * RATE", "(helper(x)  *  RATE)"), ("def step", "@(lambda f: f)\ndef step")],
 )  # fmt: skip
-def test_comments_formatting_docstrings_and_decorators_do_not_count(load: Callable[..., ModuleType], old: str, new: str) -> None:
+def test_comments_formatting_docstrings_and_decorators_do_not_count(
+    load: Callable[..., ModuleType], old: str, new: str
+) -> None:
     before = fingerprint(load(BASE, util=UTIL).step)
     after = fingerprint(load(BASE.replace(old, new), util=UTIL).step)
     assert before.digest == after.digest
@@ -87,7 +89,9 @@ def test_comments_formatting_docstrings_and_decorators_do_not_count(load: Callab
     [("x + LIMIT", "x - LIMIT", "util:deeper"), ("LIMIT = 3", "LIMIT = 3.0", "util:LIMIT"), ("other(x): return x", "other(x): return -x", "util:other"),
      ("LIMIT = 3", "LIMIT = int('4')", "util:LIMIT")],
 )  # fmt: skip
-def test_what_is_reached_counts_wherever_it_stands(load: Callable[..., ModuleType], old: str, new: str, part: str) -> None:
+def test_what_is_reached_counts_wherever_it_stands(
+    load: Callable[..., ModuleType], old: str, new: str, part: str
+) -> None:
     before = fingerprint(load(BASE, util=UTIL).step)
     after = fingerprint(load(BASE, util=UTIL.replace(old, new)).step)
     assert changed(before, after) == {part}
@@ -122,8 +126,16 @@ CASES = {
     ),
     "default": ("N = 1\ndef step(x=N): return x", "N = 1", "N = 2"),
     "keyword default": ("def one(): return 1\ndef step(*, f=one): return f()", "return 1", "return 2"),
-    "partial": ("from functools import partial\ndef f(a): return a\ng = partial(f, 1)\ndef step(): return g()", "f, 1", "f, 2"),
-    "function in partial": ("from functools import partial\ndef f(a): return 7\ng = partial(f, 1)\ndef step(): return g()", "7", "8"),
+    "partial": (
+        "from functools import partial\ndef f(a): return a\ng = partial(f, 1)\ndef step(): return g()",
+        "f, 1",
+        "f, 2",
+    ),
+    "function in partial": (
+        "from functools import partial\ndef f(a): return 7\ng = partial(f, 1)\ndef step(): return g()",
+        "7",
+        "8",
+    ),
     "wraps": (
         (
             "from functools import wraps\ndef deco(f):\n    @wraps(f)\n    def wrapper(): return f()\n    return wrapper\n"
@@ -150,7 +162,11 @@ CASES = {
     ),
     "lru_cache": ("from functools import lru_cache\n@lru_cache\ndef g(): return 7\ndef step(): return g()", "7", "8"),
     "method": ("class A:\n    def f(self): return 7\ndef step(): return A().f()", "7", "8"),
-    "method's helper": ("def h(): return 7\nclass A:\n    def f(self): return h()\ndef step(): return A().f()", "7", "8"),
+    "method's helper": (
+        "def h(): return 7\nclass A:\n    def f(self): return h()\ndef step(): return A().f()",
+        "7",
+        "8",
+    ),
     "class by annotation": ("class A:\n    def f(self): return 7\ndef step(a: A): return a.f()", "7", "8"),
     "class by text annotation": (
         "from __future__ import annotations\nclass A:\n    def f(self): return 7\ndef step(a: A): return a.f()",
@@ -173,7 +189,11 @@ CASES = {
     "method set later": ("class A: pass\ndef g(self): return 7\nA.g = g\ndef step(): return A().g()", "7", "8"),
     "property": ("class A:\n    @property\n    def f(self): return 7\ndef step(): return A().f", "7", "8"),
     "staticmethod": ("class A:\n    @staticmethod\n    def f(): return 7\ndef step(): return A.f()", "7", "8"),
-    "kind of method": ("class A:\n    @staticmethod\n    def f(*a): return 7\ndef step(): return A.f()", "static", "class"),
+    "kind of method": (
+        "class A:\n    @staticmethod\n    def f(*a): return 7\ndef step(): return A.f()",
+        "static",
+        "class",
+    ),
     "dataclass": (
         "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass C:\n    n: int\nC1 = C(7)\ndef step(): return C1.n",
         "C(7)",
@@ -185,13 +205,21 @@ CASES = {
         "order=False",
     ),
     "enum": ("from enum import Enum\nclass E(Enum):\n    A = 7\ndef step(): return E.A.value", "7", "8"),
-    "enum member": ("from enum import Enum\nclass E(Enum):\n    A = 1\n    B = 2\nM = E.A\ndef step(): return M", "E.A", "E.B"),
+    "enum member": (
+        "from enum import Enum\nclass E(Enum):\n    A = 1\n    B = 2\nM = E.A\ndef step(): return M",
+        "E.A",
+        "E.B",
+    ),
     "path": ("from pathlib import Path\nP = Path('a')\ndef step(): return P", "'a'", "'b'"),
     "pattern": ("import re\nP = re.compile('a')\ndef step(): return P", "'a'", "'b'"),
     "pattern's flags": ("import re\nP = re.compile('a', re.I)\ndef step(): return P", "re.I", "re.M"),
     "date": ("from datetime import date\nD = date(2020, 1, 1)\ndef step(): return D", "2020", "2021"),
     "registry": ("def f(): return 7\nR = {'f': f, 'n': [1]}\ndef step(): return R['f']()", "7", "8"),
-    "set": ("from enum import Enum\nclass E(Enum):\n    A = 1\n    B = 2\nS = {E.A, 'x'}\ndef step(): return S", "E.A", "E.B"),
+    "set": (
+        "from enum import Enum\nclass E(Enum):\n    A = 1\n    B = 2\nS = {E.A, 'x'}\ndef step(): return S",
+        "E.A",
+        "E.B",
+    ),
     "int keys": ("D = {1: 'a'}\ndef step(): return D", "1:", "2:"),
     "nested function": ("def h(): return 7\ndef step():\n    def inner(): return h()\n    return inner()", "7", "8"),
     "comprehension": ("def h(i): return 7\ndef step(): return [h(i) for i in range(3)]", "7", "8"),
@@ -200,7 +228,11 @@ CASES = {
     "second lambda of a line": ("fs = [lambda: 1, lambda: 7]\nstep = fs[1]", "7", "8"),
     "alias": ("import math\nf = math.sin\ndef step(): return f(1)", "math.sin", "math.cos"),
     "generic alias": ("class A:\n    n = 7\nT = list[A]\ndef step(x: T): return x", "7", "8"),
-    "recursion": ("def odd(n): return even(n - 7)\ndef even(n): return odd(n - 1)\ndef step(): return even(4)", "7", "8"),
+    "recursion": (
+        "def odd(n): return even(n - 7)\ndef even(n): return odd(n - 1)\ndef step(): return even(4)",
+        "7",
+        "8",
+    ),
     "bound method": ("class A:\n    def f(self): return 7\nf = A().f\ndef step(): return f()", "7", "8"),
     "branch": ("import sys\nif sys:\n    def step(): return 7\nelse:\n    def step(): return 0", "7", "8"),
     "huge number": (f"def step(): return 0x1{'0' * 5000}", "0x1", "0x2"),
@@ -358,7 +390,10 @@ def test_asynchronous_steps_keep_working(load: Callable[..., ModuleType]) -> Non
 
 
 def test_the_same_in_every_process_and_as_main(load: Callable[..., ModuleType]) -> None:
-    text = BASE + "from enum import Enum\nclass E(Enum):\n    A = 1\n    B = 2\nS = frozenset(E) | {'a', 'b'}\ndef f(x): return x in S\n"
+    text = (
+        BASE
+        + "from enum import Enum\nclass E(Enum):\n    A = 1\n    B = 2\nS = frozenset(E) | {'a', 'b'}\ndef f(x): return x in S\n"
+    )
     module = load(text + "step.f = f\ndef both(): return step(), f(1), {'a', 'b', 'c'}\n" + SHOW, util=UTIL)
     path = module.__file__ or ""
     seen = {fingerprint(module.both).digest}

@@ -31,16 +31,20 @@ class History(TrackingStore):
         self.newest: dict[tuple[str, str], LatestAttempt] = {}
         self.documents: dict[str, str] = {}
 
-    def finish(self, pipeline: str, node: Node, decision: Decision, content: str, at: float = NOW - 200) -> dict[str, ArtifactRef]:
+    def finish(
+        self, pipeline: str, node: Node, decision: Decision, content: str, at: float = NOW - 200
+    ) -> dict[str, ArtifactRef]:
         outputs = {name: artifact(f"{content}/{name}") for name in node.outputs}
         self.keys[decision.key] = CachedResult("0199-0000-run12345", node.id, 1, at, outputs)
-        self.newest[pipeline, node.id] = LatestAttempt("0199-0000-run12345", json.loads(json.dumps(decision.fingerprint)))
+        self.newest[pipeline, node.id] = LatestAttempt(
+            "0199-0000-run12345", json.loads(json.dumps(decision.fingerprint))
+        )
         return outputs
 
-    def cached(self, keys: Iterable[str], project: str = "default") -> dict[str, CachedResult]:  # noqa: ARG002
+    def cached(self, keys: Iterable[str], project: str = "default") -> dict[str, CachedResult]:
         return {key: self.keys[key] for key in keys if key in self.keys}
 
-    def latest(self, pipeline: str, step: str, project: str = "default") -> LatestAttempt | None:  # noqa: ARG002
+    def latest(self, pipeline: str, step: str, project: str = "default") -> LatestAttempt | None:
         return self.newest.get((pipeline, step))
 
     def document(self, digest: str) -> str:
@@ -87,7 +91,9 @@ def planner(history: History, graph: Graph = GRAPH, specs: Mapping[str, StepSpec
     return Planner(graph, specs, history, **{"project": "default", "no_cache": False, "now": NOW, **more})
 
 
-def run(history: History, graph: Graph = GRAPH, specs: Mapping[str, StepSpec] = SPECS, **more: Any) -> dict[str, Decision]:
+def run(
+    history: History, graph: Graph = GRAPH, specs: Mapping[str, StepSpec] = SPECS, **more: Any
+) -> dict[str, Decision]:
     """Run the graph as the scheduler does; the outputs of a step tell its key only by what it computes."""
     planned, done, made = planner(history, graph, specs, **more), {}, {}
     for node in graph.nodes:
@@ -167,13 +173,18 @@ def test_a_changed_parameter_is_shown_from_and_to() -> None:
 @pytest.mark.parametrize("value", ["100", 100.0, [100], None, "x" * 1000, list(range(1000))])
 def test_parameters_of_other_types_or_sizes_are_other_parameters(value: object) -> None:
     told = reasons(replaced(load=LOAD._replace(parameters={"rows": value})))["load"]
-    assert told == (f"run: parameter rows 100 -> {value!r}" if len(repr(value)) <= 60 else "run: parameter rows changed")
+    assert told == (
+        f"run: parameter rows 100 -> {value!r}" if len(repr(value)) <= 60 else "run: parameter rows changed"
+    )
 
 
 def test_a_changed_input_names_output_and_step() -> None:
     history = History()
     run(history)
-    done = {"load": {"output": artifact("load/output")}, "split": {"train": artifact("new"), "test": artifact("split/test")}}
+    done = {
+        "load": {"output": artifact("load/output")},
+        "split": {"train": artifact("new"), "test": artifact("split/test")},
+    }
     decision = planner(history).decide(TRAIN, done)
     assert (decision.action, decision.reason) == (Action.RUN, "input train of step split changed")
 
@@ -181,7 +192,11 @@ def test_a_changed_input_names_output_and_step() -> None:
 def test_an_input_from_elsewhere_with_the_same_bytes_is_the_same() -> None:
     graph = Graph(
         "other",
-        (LOAD._replace(id="l"), SPLIT._replace(id="s", inputs={"data": Edge("l", "output")}), TRAIN._replace(inputs={"data": Edge("s", "train")})),
+        (
+            LOAD._replace(id="l"),
+            SPLIT._replace(id="s", inputs={"data": Edge("l", "output")}),
+            TRAIN._replace(inputs={"data": Edge("s", "train")}),
+        ),
     )
     history = History()
     run(history)
@@ -222,7 +237,10 @@ def test_an_earlier_result_expires() -> None:
 
 def test_many_changes_are_cut_to_three() -> None:
     many = LOAD._replace(parameters={"rows": 1, "a": 1, "b": 2, "c": 3, "d": 4})
-    assert reasons(replaced(load=many))["load"] == "run: parameter a added; parameter b added; parameter c added; and 2 more"
+    assert (
+        reasons(replaced(load=many))["load"]
+        == "run: parameter a added; parameter b added; parameter c added; and 2 more"
+    )
 
 
 def test_what_runs_in_any_case_says_so_although_its_inputs_are_open() -> None:
@@ -318,7 +336,13 @@ def test_ages_are_rounded_down() -> None:
 
 
 def test_a_deep_chain_needs_no_recursion() -> None:
-    nodes = [LOAD, *(SPLIT._replace(id=f"n{i}", inputs={"data": Edge(f"n{i - 1}" if i else "load", "train" if i else "output")}) for i in range(3000))]
+    nodes = [
+        LOAD,
+        *(
+            SPLIT._replace(id=f"n{i}", inputs={"data": Edge(f"n{i - 1}" if i else "load", "train" if i else "output")})
+            for i in range(3000)
+        ),
+    ]
     graph = Graph("deep", tuple(nodes))
     specs = {node.id: SPECS["load" if node.id == "load" else "split"] for node in nodes}
     history = History()

@@ -332,16 +332,30 @@ def test_durability_power_reaches_database_and_store(monkeypatch: pytest.MonkeyP
 
 def test_one_and_its_text_are_not_the_same_input() -> None:
     @step
-    def give(text: bool) -> Any:
-        return "1" if text else 1
+    def give(kind: str) -> Any:
+        return "1" if kind == "str" else 1
 
     @step
     def kind(value: Any) -> str:
         return type(value).__name__
 
     @pipeline
-    def flow(text: bool) -> str:
-        return kind(give(text))
+    def flow(wanted: str) -> str:
+        return kind(give(wanted))
 
-    assert flow(text=False).steps["kind"].outputs["output"].load() == "int"
-    assert flow(text=True).steps["kind"].outputs["output"].load() == "str"
+    assert flow("int").steps["kind"].outputs["output"].load() == "int"
+    assert flow("str").steps["kind"].outputs["output"].load() == "str"
+
+
+def test_a_home_that_moved_keeps_its_results(core_home: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    @step
+    def big() -> bytes:
+        return b"x" * 100_000
+
+    flow = pipeline(lambda: big())
+    flow()
+    core_home.rename(tmp_path / "moved")
+    monkeypatch.setenv("CORE_HOME", str(tmp_path / "moved"))
+    run = flow()
+    assert run.steps["big"].state is StepState.REUSED
+    assert len(run.steps["big"].outputs["output"].load()) == 100_000
