@@ -48,11 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="core-peers-") as folder:
         bench = Bench(chosen.runs, quick=False, folder=Path(folder))
         for work in chosen.work or WORKS:
-            rows += _measured(bench, {name: known[name] for name in names if name in known}, work)
+            found = _measured(bench, {name: known[name] for name in names if name in known}, work)
+            cells = [tuple(_text(value) for value in row.values()) for row in found]
+            sys.stdout.write(columns([HEAD, *cells], left={0, 1}) + "\n")  # at once: all of it takes half an hour
+            sys.stdout.flush()
+            rows += found
     for name in names:
         if name not in known:
             sys.stderr.write(f"{name}: no virtual environment in CORE_BENCH_PEERS\n")
-    sys.stdout.write(columns([HEAD, *[tuple(_text(value) for value in row.values()) for row in rows]], left={0, 1}))
     chosen.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     return 0
 
