@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.errors import NotFoundError, UsageError
+from core.errors import NotFoundError, UsageError, show_uncaught
 from core.settings import resolve
 from core.workspace import Workspace
 
@@ -23,6 +23,7 @@ class Client:
 
     def __init__(self, home: str | None = None) -> None:
         """`home` is the folder of the state; by default the one that settings and environment choose."""
+        show_uncaught()
         self.workspace = Workspace(resolve({"home": home} if home else {}))
 
     def runs(
@@ -44,14 +45,17 @@ class Client:
         Raises `NotFoundError`, and `UsageError` when several runs match.
         """
         with self.workspace as workspace:
-            if run == LATEST:
+            if not str(run).isascii():
+                found = []  # the id of a run is hexadecimal
+            elif run == LATEST:
                 found = [row.id for row in self.runs(1)]
             else:
                 found = workspace.tracking.find_run(run, workspace.settings.project)
-        if not found:
+        if not found or not run:
             raise NotFoundError(f"there is no run {run!r} in {self.workspace.home}", "see `core runs list`")
         if len(found) > 1:
-            raise UsageError(f"{run!r} fits {len(found)} runs: {', '.join(found[:5])}", "give more characters")
+            more = ", ..." if len(found) > 5 else ""
+            raise UsageError(f"{run!r} fits several runs: {', '.join(found[:5])}{more}", "give more characters")
         return self.workspace.view(found[0])
 
     def diff(self, a: str, b: str = LATEST) -> RunDiff:

@@ -6,7 +6,7 @@ from functools import update_wrapper
 from typing import Generic, ParamSpec, TypeVar, overload
 
 from core.context import compiling
-from core.errors import DefinitionError, UsageError
+from core.errors import DefinitionError, show_uncaught
 from core.model.spec import StepOptions, StepSpec
 from core.names import main_module, name_of, source_root
 from core.text import closest
@@ -94,6 +94,7 @@ def step(function: Any = None, /, **options: Any) -> Any:
 
     Raises `DefinitionError` for what can't be a step, naming it and its place.
     """
+    show_uncaught()
     if function is None:
         return lambda function: _build(function, options, StepOptions(), ())
     return _build(function, options, StepOptions(), ())
@@ -180,11 +181,13 @@ def is_number(value: object) -> bool:
 def check_name(name: object, where: str) -> None:
     """Refuse a name that is no safe file name or can't be read: letters, digits and `_-.[] ` only, 1 to 100 of them."""
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        raise UsageError(
-            f"{where}: the name {str(name)[:40]!r} must be a text of 1 to {MAX_NAME} characters", "shorten it"
+        what = f"{len(name)} characters" if isinstance(name, str) else f"of type {type(name).__name__}"
+        raise DefinitionError(
+            f"{where}: the name {str(name)[:40]!a} is {what}; expected a text of 1 to {MAX_NAME} characters",
+            "give it a short name, such as 'train'",
         )
     if not (name[0].isalnum() or name[0] == "_") or not all(letter.isalnum() or letter in "_-.[] " for letter in name):
-        raise UsageError(
-            f"{where}: the name {name!r} has characters that a file name or a terminal may trip over",
-            "use letters, digits, '_', '-', '.' and begin with a letter or digit",
+        raise DefinitionError(
+            f"{where}: the name {name!a} has characters that a file name or a terminal may trip over",
+            "use letters, digits, '_', '-', '.', spaces, and begin with a letter, a digit or '_'",
         )

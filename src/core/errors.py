@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 """Folder of core's own files."""
+_HEAD = "Traceback (most recent call last):\n"
+LIBRARY = os.path.dirname(os.__file__) + os.sep
+"""Folder of the standard library."""
 
 
 class CoreError(Exception):
@@ -165,32 +168,74 @@ def own_frames(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
+def theirs(filename: str) -> bool:
+    """Whether a frame of this file is the user's: neither core's own nor the standard library's."""
+    return not filename.startswith((PACKAGE, LIBRARY, "<frozen "))
+
+
+def raised_by_them(error: BaseException) -> bool:
+    """Whether the user's own code raised `error`, or called what in the standard library did."""
+    trace, last = error.__traceback__, ""
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        last = path if theirs(path) or path.startswith(PACKAGE) else last
+        trace = trace.tb_next
+    return bool(last) and theirs(last)
+
+
+def trace_text(error: BaseException) -> str:
+    """The traceback of `error` and of what led to it, without core's frames before the last one of the user's.
+
+    What core did after that frame stays, so that a defect does not hide, unless core raised on purpose.
+    """
+    import traceback  # start-up time: only a failure needs it
+
+    whole = traceback.TracebackException.from_exception(error)
+    todo = [whole]
+    while todo:
+        one = todo.pop()
+        last = max((place for place, frame in enumerate(one.stack) if theirs(frame.filename)), default=-1)
+        if one is whole and isinstance(error, CoreError | RecursionError):
+            last = len(one.stack)
+        one.stack[:] = [
+            frame for place, frame in enumerate(one.stack) if place > last or not frame.filename.startswith(PACKAGE)
+        ]
+        todo += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]
+    text = "".join(whole.format())
+    return text.replace(_HEAD, "", 1) if text.startswith(_HEAD) and not text.startswith(f"{_HEAD}  ") else text
+
+
 def explain(error: BaseException) -> str:
     """What a person reads of an uncaught error: the traceback of their own code, then message and hint."""
     import traceback  # start-up time: only a failure needs it
 
-    lines: list[str] = []
+    text = ""
     cause = error.__cause__
-    if isinstance(error, RunFailed) and cause is not None and not isinstance(cause, CoreError):
-        lines += traceback.format_exception(type(cause), cause, own_frames(cause.__traceback__))
-    elif isinstance(error, RunFailed) and cause is not None:
-        lines.append(f"{cause}\n")
-    else:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if not frame.filename.startswith(PACKAGE)]
-        lines += traceback.format_list(own[-1:])
+    if isinstance(error, RunFailed) and isinstance(cause, CoreError):
+        text = f"{cause}\n"
+    elif cause is not None and (
+        isinstance(error, RunFailed) or (isinstance(error, CompileError) and raised_by_them(cause))
+    ):
+        text = trace_text(cause)
+    elif not isinstance(error, RunFailed):
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if theirs(frame.filename)]
+        text = "".join(traceback.format_list(own[-1:]))
     name = "" if isinstance(error, CoreError) else f"{type(error).__name__}: "
-    return "".join([*lines, f"core: {name}{error}"])
+    return f"{text}core: {name}{error}"
 
 
 def show_uncaught() -> None:
-    """Let an uncaught `CoreError` of a script end in `explain`'s words, not in core's own frames."""
+    """Let an uncaught `CoreError` of a script end in `explain`'s words and its exit code, not in core's own frames."""
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _excepthook
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if isinstance(error, CoreError):
-        sys.stderr.write(explain(error) + "\n")
-    else:
+    if not isinstance(error, CoreError):
         sys.__excepthook__(kind, error, trace)
+        return
+    from core.text import clean_lines  # start-up time: only a failure needs it
+
+    sys.stderr.write(clean_lines(explain(error)) + "\n")
+    if not sys.flags.inspect and not hasattr(sys, "ps1"):  # a prompt goes on
+        raise SystemExit(error.exit_code)

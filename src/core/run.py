@@ -111,7 +111,6 @@ def run(pipeline: Pipeline[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str
     from core.schedule import drive  # start-up time: the same
     from core.workspace import Workspace  # start-up time: the same
 
-    show_uncaught()
     compiled = compile_pipeline(pipeline.name, pipeline.__wrapped__, args, kwargs, options)
     with Workspace() as workspace:
         stack = workspace.stack
@@ -149,6 +148,7 @@ def pipeline(function: Any = None, /, **options: Any) -> Any:
 
     Raises `DefinitionError` for what can't be a pipeline, naming it.
     """
+    show_uncaught()
     if function is None:
         return lambda function: _build(function, options, PipelineOptions())
     return _build(function, options, PipelineOptions())

@@ -35,6 +35,11 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
+def clean_lines(text: str) -> str:
+    """`text` made inert, its line ends and tabs kept."""
+    return "\n".join("\t".join(map(safe, line.split("\t"))) for line in text.split("\n"))
+
+
 def first_line(text: str) -> str:
     """The first line of `text`, safe and cut to `LINE` characters."""
     line = safe(text.strip().split("\n", 1)[0].strip())

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from core.cli.command import Command, natural
 from core.cli.lookup import find_artifact, opened
-from core.cli.output import clean_lines, emit, listing, say, size
+from core.cli.output import emit, listing, say, size
 from core.errors import ConfigurationError, ConflictError, UsageError
-from core.text import short
+from core.text import clean_lines, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sys
 from math import isfinite
 from time import localtime, strftime, time
 
-from core.text import duration, safe
+from core.text import clean_lines, duration, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,11 +26,6 @@ _STYLES = {
     "lost": "red",
     "warning": "yellow",
 }
-
-
-def clean_lines(text: str) -> str:
-    """`text` made inert, its line ends and tabs kept."""
-    return "\n".join("\t".join(map(safe, line.split("\t"))) for line in text.split("\n"))
 
 
 def say(text: str) -> None:

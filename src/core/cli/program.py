@@ -8,10 +8,10 @@ from errno import EDQUOT, ENOSPC
 from importlib import import_module
 
 from core.cli.command import Parser
-from core.cli.output import clean_lines, say
+from core.cli.output import say
 from core.errors import CompileError, CoreError, DefinitionError, InfrastructureError, RunFailed, UsageError, explain
 from core.settings import resolve
-from core.text import closest
+from core.text import clean_lines, closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

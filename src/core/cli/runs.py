@@ -7,10 +7,10 @@ import sys
 
 from core.cli.command import Command, natural
 from core.cli.lookup import opened
-from core.cli.output import clean_lines, emit, lasted, listing, local, readable_log, say, size, table
+from core.cli.output import emit, lasted, listing, local, readable_log, say, size, table
 from core.errors import ConflictError, NotFoundError
 from core.model.states import RunState
-from core.text import closest, safe, short
+from core.text import clean_lines, closest, safe, short
 from core.view import iso
 
 TYPE_CHECKING = False
