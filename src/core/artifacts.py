@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, BinaryIO
 
+    from core.errors import CoreError
     from core.ports.artifact_store import ArtifactStore, Upload
     from core.ports.materializer import Materializer, Materializers
 
@@ -341,6 +342,11 @@ def _named(digest: str, ref: ArtifactRef) -> str:
 def _missing(digest: str, ref: ArtifactRef, store: ArtifactStore) -> NotFoundError:
     elsewhere = f"; it was saved in {ref.store}" if ref.store and ref.store != store.uri else ""
     return NotFoundError(f"{_named(digest, ref)} is not in {store.uri}{elsewhere}", AGAIN)
+
+
+def of_step(error: CoreError, output: str, step: str) -> CoreError:
+    """`error`, raised while an artifact was loaded, with the output and the step that made it."""
+    return type(error)(f"output {output!r} of step {step!r}: {error.message}", error.hint.replace("STEP", step))
 
 
 def _verify(found: str, digest: str, ref: ArtifactRef, where: str) -> None:

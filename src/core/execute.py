@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from core.artifacts import load, save
+from core.artifacts import load, of_step, save
 from core.conform import describe, matches
 from core.context import StepContext, enter, leave
-from core.errors import CoreError, OutputError, own_frames
+from core.errors import CoreError, CorruptDataError, NotFoundError, OutputError, own_frames, trace_text
 from core.faults import failpoint
 from core.model.artifact import ArtifactRef
 from core.model.event import EventKind
@@ -181,7 +181,10 @@ def _place(spec: InputSpec, value: Any, args: list[Any], kwargs: dict[str, Any])
 def _load(bench: Bench, binding: Binding, done: Mapping[str, Outputs]) -> Any:
     if isinstance(binding, Edge):
         ref = done[binding.node][binding.output]
-        return load(ref, store=bench.store, materializers=bench.materializers, trusted=bench.trusted)
+        try:
+            return load(ref, store=bench.store, materializers=bench.materializers, trusted=bench.trusted)
+        except (CorruptDataError, NotFoundError) as error:
+            raise of_step(error, binding.output, binding.node) from error
     if not isinstance(binding, Collect):
         return from_plain(binding.data)
     items = [(key, _load(bench, item, done)) for key, item in binding.items]
@@ -195,12 +198,13 @@ def _load(bench: Bench, binding: Binding, done: Mapping[str, Outputs]) -> Any:
 
 def _save(bench: Bench, node: Node, spec: StepSpec, signature: Signature, returned: Any) -> Outputs:
     """Check what the function returned against its annotation, output by output, and store it."""
-    values = _split(node.id, signature, returned)
+    step = f"step {node.id!r}{_place_of(spec.function)}"
+    values = _split(step, signature, returned)
     for output in signature.outputs:
         wrong = matches(values[output.name], output.annotation)
         if wrong:
             raise OutputError(
-                f"output {output.name!r} of step {node.id!r} is not what its annotation says: {wrong}",
+                f"output {output.name!r} of {step} is not what its annotation says: {wrong}",
                 "correct the return annotation or the returned value",
             )
     outputs: Outputs = {}
@@ -215,18 +219,18 @@ def _save(bench: Bench, node: Node, spec: StepSpec, signature: Signature, return
                 limit=bench.inline_limit,
             )
         except OutputError as error:
-            raise OutputError(f"output {name!r} of step {node.id!r}: {error.message}", error.hint) from error
+            raise OutputError(f"output {name!r} of {step}: {error.message}", error.hint) from error
     return outputs
 
 
-def _split(node_id: str, signature: Signature, returned: Any) -> dict[str, Any]:
+def _split(step: str, signature: Signature, returned: Any) -> dict[str, Any]:
     names = [output.name for output in signature.outputs]
     if signature.shape == "single":
         return {names[0]: returned}
     if signature.shape == "none":
         if returned is not None:
             raise OutputError(
-                f"step {node_id!r} returned {type(returned).__name__}, but its annotation says None",
+                f"{step} returned {type(returned).__name__}, but its annotation says None",
                 "annotate what it returns, such as `-> float`",
             )
         return {}
@@ -234,17 +238,22 @@ def _split(node_id: str, signature: Signature, returned: Any) -> dict[str, Any]:
         if not isinstance(returned, tuple) or len(returned) != len(names):
             got = f"{len(returned)} values" if isinstance(returned, tuple) else describe(type(returned))
             raise OutputError(
-                f"step {node_id!r} returned {got}, but its annotation says a tuple of {len(names)}: {', '.join(names)}",
+                f"{step} returned {got}, but its annotation says a tuple of {len(names)}: {', '.join(names)}",
                 "return exactly one value for each output, in this order",
             )
         return dict(zip(names, returned, strict=True))
     if signature.container is not None and not isinstance(returned, signature.container):
         raise OutputError(
-            f"step {node_id!r} returned {describe(type(returned))}, "
-            f"but its annotation says {describe(signature.container)}",
+            f"{step} returned {describe(type(returned))}, but its annotation says {describe(signature.container)}",
             "return an instance of it",
         )
     return {name: getattr(returned, name) for name in names}
+
+
+def _place_of(function: Callable[..., Any]) -> str:
+    """` (file:line)` of the function; empty when it has no code of Python's."""
+    code = getattr(function, "__code__", None)
+    return f" ({os.path.basename(code.co_filename)}:{code.co_firstlineno})" if code else ""
 
 
 def _set_environment(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
@@ -276,6 +285,6 @@ def error_data(error: BaseException | None) -> dict[str, Any]:
     frames = traceback.extract_tb(trace)
     where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     message = error.message if isinstance(error, CoreError) else str(error)
-    text = "".join(traceback.format_exception(type(error), error, trace))
+    text = trace_text(error)
     name = type(error).__qualname__
     return {"type": name, "message": message[:MESSAGE_LIMIT], "where": where, "traceback": text[-10 * MESSAGE_LIMIT :]}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from core.artifacts import of_step
+from core.errors import CorruptDataError, NotFoundError
 from core.model.artifact import ArtifactRef
 from core.model.event import TERMINAL, EventKind
 from core.model.nothing import NOTHING
@@ -55,7 +57,10 @@ class ArtifactView(Value):
 
         Raises `CorruptDataError` or `NotFoundError` when they are not what was stored, and `UntrustedPickleError`.
         """
-        return self.source.load(self.ref)
+        try:
+            return self.source.load(self.ref)
+        except (CorruptDataError, NotFoundError) as error:
+            raise of_step(error, self.name, self.producer[1]) from error
 
     @property
     def preview(self) -> Mapping[str, Any]:
