@@ -36,6 +36,8 @@ class RunConfig(NamedTuple):
     """Whether the first failure ends the run."""
     tags: tuple[str, ...] = ()
     """Words to find the run by."""
+    places: Mapping[str, str] = NOTHING
+    """`parameter 'x'` or `step 'x'` to the `file:line` where it stands."""
 
 
 class _Map(dict[str, "Any"]):
@@ -70,7 +72,11 @@ class _Reader:
             "fail_fast": self._flag,
             "tags": self._texts,
         }
-        return RunConfig(**self._each(data, readers, "key"))
+        config = RunConfig(**self._each(data, readers, "key"))
+        lines = {"parameter": getattr(config.parameters, "lines", {}), "step": getattr(data.get("steps"), "lines", {})}
+        return config._replace(
+            places={f"{noun} {name!r}": f"{self.path}:{line}" for noun in lines for name, line in lines[noun].items()}
+        )
 
     def wrong(self, line: int, message: str, hint: str = "mend the line") -> ConfigurationError:
         return ConfigurationError(f"{self.path}:{line}: {message}", hint)

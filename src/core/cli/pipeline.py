@@ -20,8 +20,8 @@ def _check_arguments(parser: Parser) -> None:
 
 
 def _check(arguments: Namespace) -> int:
-    pipeline, parameters, options = prepared(arguments)
-    graph = pipeline.compile(parameters, options).graph
+    with prepared(arguments) as (pipeline, parameters, options):
+        graph = pipeline.compile(parameters, options).graph
     data = {"pipeline": graph.pipeline, "steps": len(graph.nodes), "digest": graph.digest}
     if arguments.output == "table":
         say(f"{graph.pipeline}: {len(graph.nodes)} steps, every edge and parameter fits ({graph.digest[:19]})")
@@ -39,8 +39,8 @@ def _graph_arguments(parser: Parser) -> None:
 def _graph(arguments: Namespace) -> int:
     from core.draw import draw  # start-up time: only a picture needs a layout
 
-    pipeline, parameters, options = prepared(arguments)
-    graph = pipeline.compile(parameters, options).graph
+    with prepared(arguments) as (pipeline, parameters, options):
+        graph = pipeline.compile(parameters, options).graph
     text = draw(graph, arguments.output)
     if not arguments.out:
         print(text)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 
 from core.cli.command import Command
 from core.cli.output import emit, say, table
-from core.errors import RunFailed, UsageError
+from core.errors import CompileError, CoreError, RunFailed, UsageError, raised_by_them
 from core.model.spec import RunOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -51,8 +51,12 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--tag", action="append", default=[], help="word to find the run by; may be given again")
 
 
-def prepared(arguments: Namespace) -> tuple[Pipeline[Any, Any], dict[str, Any], RunOptions]:
-    """The pipeline, its parameters and the options of this call; what the command line says goes before the file."""
+@contextmanager
+def prepared(arguments: Namespace) -> Iterator[tuple[Pipeline[Any, Any], dict[str, Any], RunOptions]]:
+    """The pipeline, its parameters and the options of this call; what the command line says goes before the file.
+
+    An error about what the file says gets the line of the file.
+    """
     from core.cli.target import find_pipeline  # start-up time: `--help` must not load what runs a pipeline
 
     config = _config(arguments.config)
@@ -61,8 +65,23 @@ def prepared(arguments: Namespace) -> tuple[Pipeline[Any, Any], dict[str, Any], 
         os.environ["CORE_STACK"] = stack
     pipeline = find_pipeline(_target(arguments))
     parameters = dict(config.parameters) if config else {}
-    parameters.update(_pairs(arguments.parameter))
-    return pipeline, parameters, _options(arguments, config)
+    typed = _pairs(arguments.parameter)
+    parameters.update(typed)
+    try:
+        yield pipeline, parameters, _options(arguments, config)
+    except CompileError as error:
+        for what, place in config.places.items() if config else ():
+            begins = (f"{what} of pipeline ", f"pipeline {pipeline.name!r} has no {what}")
+            if error.message.startswith(begins) and what.partition(" ")[2].strip("'\"") not in typed:
+                raise type(error)(f"{place}: {error.message}", error.hint) from error
+        raise
+    except CoreError:
+        raise
+    except Exception as error:  # the border to the user's code: the pipeline's function
+        if not raised_by_them(error):
+            raise
+        what = f"pipeline {pipeline.name!r} raised {type(error).__name__} while it was compiled; nothing ran"
+        raise CompileError(what, "mend it at the place above") from error
 
 
 def _target(arguments: Namespace) -> str:
@@ -114,16 +133,16 @@ def _options(arguments: Namespace, config: RunConfig | None) -> RunOptions:
 
 
 def _run(arguments: Namespace) -> int:
-    pipeline, parameters, options = prepared(arguments)
-    if arguments.dry_run:
-        return _plan(pipeline, parameters, options, arguments.output)
-    try:
-        with _clear_stdout(arguments.output):
-            view = pipeline.run(parameters, options)
-    except RunFailed as failed:
-        if arguments.output != "table":
-            emit(failed.run.to_data(), arguments.output)
-        raise
+    with prepared(arguments) as (pipeline, parameters, options):
+        if arguments.dry_run:
+            return _plan(pipeline, parameters, options, arguments.output)
+        try:
+            with _clear_stdout(arguments.output):
+                view = pipeline.run(parameters, options)
+        except RunFailed as failed:
+            if arguments.output != "table":
+                emit(failed.run.to_data(), arguments.output)
+            raise
     _told(view, arguments.output)
     return 0
 
