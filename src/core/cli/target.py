@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 
 from core.context import compiling
-from core.errors import CompileError, CoreError, NotFoundError, UsageError
+from core.errors import CompileError, CoreError, NotFoundError, UsageError, theirs
 from core.names import dotted
 from core.run import Pipeline
 from core.text import closest
@@ -56,10 +56,12 @@ def load_module(file: str) -> ModuleType:
     """The module of a path or dotted name, imported as `python FILE` would find things."""
     if file.endswith(".py") or os.sep in file or os.path.exists(file):
         return _load_file(file)
+    if not file or file.startswith("."):
+        raise UsageError(f"{file!r} is no file and no module", "give FILE.py:PIPELINE or package.module:PIPELINE")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        return _import(file)
+        return _import(file, file)
     except ModuleNotFoundError as error:
         if error.name and (file == error.name or file.startswith(f"{error.name}.")):
             raise NotFoundError(
@@ -76,13 +78,15 @@ def _load_file(file: str) -> ModuleType:
         raise NotFoundError(
             f"there is no file {file!r}", "give the path of a Python file, then a colon and the pipeline"
         )
+    if not path.endswith(".py"):
+        raise UsageError(f"{file!r} is no Python file", "give a file whose name ends in .py")
     root, name = dotted(path)
     for folder in (root, os.path.dirname(path)):  # the file's own folder first, as for `python FILE`
         if folder in sys.path:
             sys.path.remove(folder)
         sys.path.insert(0, folder)
     try:
-        module = _import(name)
+        module = _import(name, file)
     except ModuleNotFoundError as error:
         raise _broken(file, error) from error
     origin = getattr(module, "__file__", None)
@@ -116,32 +120,34 @@ class _Importing:
         return [step.spec.function(*items, **constants) for items in zip(*iterables, strict=True)]
 
 
-def _import(name: str) -> ModuleType:
-    token = compiling.set(_Importing(name))
+def _import(name: str, file: str) -> ModuleType:
+    token = compiling.set(_Importing(file))
     try:
         return import_module(name)
     except (CoreError, ModuleNotFoundError):
         raise
     except (Exception, SystemExit) as error:  # the border to the user's code
-        raise _broken(name, error) from error
+        raise _broken(file, error) from error
     finally:
         compiling.reset(token)
 
 
 def _broken(file: str, error: BaseException) -> UsageError:
     """What to say of a file that raised while it was imported: the error, and the line of the user's code."""
-    where = ""
-    if isinstance(error, SyntaxError) and error.filename:
-        where = f" ({os.path.basename(error.filename)}:{error.lineno})"
-    trace = error.__traceback__
-    while trace is not None:
-        path = trace.tb_frame.f_code.co_filename
-        if not path.startswith("<frozen") and not where.endswith("!") and os.path.dirname(__file__) not in path:
-            where = where if isinstance(error, SyntaxError) else f" ({os.path.basename(path)}:{trace.tb_lineno})"
-        trace = trace.tb_next
+    where, what = "", str(error)
+    if isinstance(error, SyntaxError):
+        what = str(error.msg)
+        where = f" ({os.path.basename(error.filename or file)}:{error.lineno or 1})"
+    else:
+        trace = error.__traceback__
+        while trace is not None:
+            path = trace.tb_frame.f_code.co_filename
+            if theirs(path):
+                where = f" ({os.path.basename(path)}:{trace.tb_lineno})"
+            trace = trace.tb_next
     return UsageError(
-        f"{file!r} could not be imported: {type(error).__name__}: {error}{where}",
-        "CORE_DEBUG=1 shows the whole traceback; `python FILE` fails in the same way",
+        f"{file!r} could not be imported: {type(error).__name__}: {what}{where}",
+        "mend it there; CORE_DEBUG=1 shows the whole traceback",
     )
 
 

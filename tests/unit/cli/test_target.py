@@ -101,7 +101,7 @@ def test_importing_runs_no_pipeline_but_may_call_steps(folder: Path) -> None:
     assert vars(load_module("calls.py"))["FIRST"] == [0, 1]
     assert vars(load_module("calls.py"))["ALL"] == [[0], [0, 1]]
     (folder / "runs.py").write_text(program + "\ntraining()\n", encoding="utf-8")
-    with pytest.raises(CompileError, match=r"(?s)'training' is called while 'runs' is imported.*__main__"):
+    with pytest.raises(CompileError, match=r"(?s)'training' is called while 'runs.py' is imported.*__main__"):
         load_module("runs.py")
 
 
