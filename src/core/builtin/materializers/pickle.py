@@ -156,6 +156,20 @@ def _culprit(value: Any, path: str, depth: int, seen: set[int]) -> tuple[str, An
     return path, value
 
 
+def place_of(value: Any, part: Any) -> str:
+    """Where `part` stands in `value`, such as `['models'][3].lock`; empty when it is not found."""
+    todo, seen = [("", value)], {id(value)}
+    while todo:
+        path, one = todo.pop()
+        if one is part:
+            return path
+        for step, inner in _parts(one):
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                todo.append((path + step, inner))
+    return ""
+
+
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """Where each part stands, and the part: items, attributes, what a function closes over."""
     if isinstance(value, dict):

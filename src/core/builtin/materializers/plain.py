@@ -6,6 +6,7 @@ from itertools import islice
 from json import JSONDecoder, JSONEncoder
 
 from core.builtin.materializers.tree import MARK, PLAIN, Decode, Encode, takes
+from core.errors import OutputError
 from core.ports.materializer import Materializer
 
 TYPE_CHECKING = False
@@ -38,11 +39,13 @@ class JsonMaterializer(Materializer):
 
     def save(self, value: Any, out: Writer) -> None:
         """Write JSON in UTF-8; lone surrogates stay."""
+        encode = Encode(out)
         try:
-            tree = value if type(value) in PLAIN else Encode(out).tree(value)
-            text = _dumps(tree)
+            text = _dumps(value if type(value) in PLAIN else encode.tree(value))
         except ValueError:  # an integer of more digits than Python turns into text
             text = _dumps(Encode(out, big=True).tree(value))
+        except OutputError as error:
+            raise _placed(error, value, encode.refused) from error
         out.write(text.encode("utf-8", "surrogatepass"))
 
     def load(self, source: Reader) -> Any:
@@ -57,6 +60,13 @@ class JsonMaterializer(Materializer):
         if isinstance(value, list | tuple | set | frozenset | range):
             return {"length": len(value), "head": [_short(item) for item in islice(value, HEAD)]}
         return {"text": _short(value)}
+
+
+def _placed(error: OutputError, value: Any, part: Any) -> OutputError:
+    """`error`, which `part` of `value` met, with the place of the part."""
+    from core.builtin.materializers.pickle import place_of  # start-up time: only an error needs it
+
+    return OutputError(f"its item {place_of(value, part)}: {error.message}", error.hint)
 
 
 def _short(value: Any) -> str:

@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from json import dumps
 
 from core.builtin.materializers import classes
-from core.errors import CorruptDataError
+from core.errors import CorruptDataError, OutputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Encode:
     def __init__(self, out: Writer, *, big: bool = False) -> None:
         """`big` looks at every integer: some are too long for JSON."""
         self._out = out
+        self.refused: Any = None
         self._plain = PLAIN - {int} if big else PLAIN
 
     def tree(self, value: Any) -> Any:
@@ -103,7 +104,11 @@ class Encode:
             return form(self, value)
         if takes(value):
             return self._named(value, f"{kind.__module__}:{kind.__qualname__}")
-        return {MARK: "child", "v": self._out.child(value)}
+        try:
+            return {MARK: "child", "v": self._out.child(value)}
+        except OutputError:
+            self.refused = value  # so that the place can be told
+            raise
 
     def _list(self, value: Any) -> Any:
         if self._plain.issuperset(map(type, value)):
