@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from core.errors import ConfigurationError
+
 FAILPOINTS = frozenset(
     {
         "run.started",  # the run's first event is durable, no step has begun
@@ -32,8 +34,10 @@ def arm(text: str) -> None:
         name, _, action = part.partition("=")
         action, _, nth = action.partition("@")
         if name not in FAILPOINTS:
-            message = f"unknown failpoint {name!r}; known: {', '.join(sorted(FAILPOINTS))}"
-            raise ValueError(message)
+            known = ", ".join(sorted(FAILPOINTS))
+            raise ConfigurationError(
+                f"unknown failpoint {name!r} in CORE_FAILPOINTS", f"known are {known}; unset it outside of tests"
+            )
         _armed[name] = (action, int(nth or 0))
 
 

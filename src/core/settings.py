@@ -166,7 +166,7 @@ def _toml_items(path: str, data: bytes, table: tuple[str, ...]) -> Iterator[tupl
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path!r} is not valid TOML: {error}", "mend the file") from error
     for part in table:
-        content = content.get(part, {})
+        content = content.get(part, {}) if isinstance(content, dict) else content
     if not isinstance(content, dict):
         raise ConfigurationError(
             f"{'.'.join(table)!r} in {path!r} is {content!r}; expected a table",

@@ -47,7 +47,8 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
-        if self._depth == 0 and self._database is not None:
+        if self._depth == 0 and self._database is not None and self._tracking is not None:
+            self._tracking.close()
             self._database.close()
             self._database = self._tracking = None
 
@@ -73,7 +74,8 @@ class Workspace:
                 os.makedirs(self.home, exist_ok=True)
             except OSError as error:
                 hint = "set CORE_HOME to a folder that you may write to"
-                raise StoreError(f"the state folder {self.home!r} cannot be made: {error.strerror}", hint) from error
+                why = "a file has this name" if os.path.isfile(self.home) else error.strerror
+                raise StoreError(f"the state folder {self.home!r} cannot be made: {why}", hint) from error
             path = os.path.join(self.home, "core.db")
             self._database = Database(path, power=self.settings.durability == "power")
             self._tracking = SqliteTrackingStore(self._database)

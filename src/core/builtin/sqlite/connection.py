@@ -202,7 +202,8 @@ def _look(path: str) -> None:
     try:
         size = os.stat(path).st_size
         if os.path.isdir(path):
-            raise StoreError(f"{path!r} is a folder, not a database", "give the path of a file")
+            hint = "move it away, or point CORE_HOME at another folder"
+            raise StoreError(f"{path!r} is a folder, not a database", hint)
         if size == 0 and _size(path + "-wal"):  # SQLite would throw that journal away
             raise CorruptDataError(f"the database {path!r} is empty, but its journal {path + '-wal'!r} is not", RESTORE)
     except FileNotFoundError:
