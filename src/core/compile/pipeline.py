@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from core.compile.bind import collect
 from core.compile.recording import Recording
 from core.context import compiling
@@ -41,10 +43,14 @@ def compile_pipeline(
     parameters, values = _bind(name, function, args, kwargs, lenient=options.lenient)
     recording = Recording(name, options.steps)
     token = compiling.set(recording)
+    collecting = gc.isenabled()
+    gc.disable()  # nodes make no cycles: looking for some again and again would take longer than all the rest
     try:
         returned = recording.inline(name, function, (), values)
     finally:
         compiling.reset(token)
+        if collecting:
+            gc.enable()
     if not recording.nodes:
         raise CompileError(f"pipeline {name!r} calls no step", "call at least one function decorated with @step in it")
     recording.check_names(options.no_cache if isinstance(options.no_cache, frozenset) else ())

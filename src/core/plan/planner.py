@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.model.plan import CachedResult
     from core.model.spec import StepSpec
     from core.plan.key import StepKey
-    from core.ports.tracking_store import TrackingStore
+    from core.ports.tracking_store import LatestAttempt, TrackingStore
 
 
 class Planner:
@@ -50,6 +50,7 @@ class Planner:
         self._keys: dict[int, StepKey] = {}  # by id of a spec, which `specs` keeps alive
         self._codes: dict[int, CodeFingerprint] = {}  # by id of a function, which its spec keeps alive
         self._documents: dict[str, str] = {}
+        self._latest: dict[str, LatestAttempt | None] = {}  # asked before anything ran, so the run itself is not in it
 
     def decide(self, node: Node, done: Mapping[str, Mapping[str, ArtifactRef]]) -> Decision:
         """What `node` does now that the outputs of every node before it are `done`: `RUN` or `REUSE`."""
@@ -122,7 +123,9 @@ class Planner:
 
     def _changes(self, node: Node, step: StepKey, found: Mapping[str, Any]) -> str:
         """What differs from the newest attempt of this node; empty when nothing does."""
-        latest = self.tracking.latest(self.graph.pipeline, node.id, self.project)
+        if node.id not in self._latest:
+            self._latest[node.id] = self.tracking.latest(self.graph.pipeline, node.id, self.project)
+        latest = self._latest[node.id]
         if latest is None:
             return "never ran"
         return join(differences(latest.fingerprint, found, step.code, node.step, self.tracking.document))

@@ -101,7 +101,10 @@ class TrackingStore(ABC):
 
     @abstractmethod
     def cached(self, keys: Iterable[str], project: str = "default") -> dict[str, CachedResult]:
-        """Newest completed attempt for each cache key that has one."""
+        """Newest completed attempt for each cache key that has one.
+
+        What others appended within the last second may be missing, here and in `latest`: then a step runs once more.
+        """
 
     @abstractmethod
     def latest(self, pipeline: str, step: str, project: str = "default") -> LatestAttempt | None:

@@ -52,11 +52,15 @@ class SqliteTrackingStore(TrackingStore):
                 self._check_fence(connection, fence)
             if documents:
                 connection.executemany(sql["append_document"], documents.items())
+            last = 0
             if connection.executemany(sql["append_event"], rows).rowcount != len(rows):
                 self._check_content(connection, rows)
+            else:
+                last = connection.execute(sql["last_number"]).fetchone()[0]
             for event in events:
                 if event.kind in (EventKind.RUN_STARTED, EventKind.RUN_ENDED):
                     self._index_run(connection, event.run)
+        self._results.add(events, last)
 
     def _check_fence(self, connection: sqlite3.Connection, fence: Lease) -> None:
         held = connection.execute(self._sql["lease"], (fence.name,)).fetchone()
@@ -132,29 +136,23 @@ class SqliteTrackingStore(TrackingStore):
 
     def cached(self, keys: Iterable[str], project: str = "default") -> dict[str, CachedResult]:
         """See the port."""
-        wanted = list(dict.fromkeys(keys))
-        self._results.catch_up()
-        if len(wanted) == 1:
-            answers = [self.database.read(self._sql["cached"], (project, wanted[0]))]
-        else:
-            answers = self.database.read_each(self._sql["cached"], [(project, key) for key in wanted])
-        return {key: cached_of(rows[0]) for key, rows in zip(wanted, answers, strict=True) if rows}
+        rows = {key: self._results.by_key(project, key) for key in dict.fromkeys(keys)}
+        return {key: cached_of(row) for key, row in rows.items() if row is not None}
 
     def latest(self, pipeline: str, step: str, project: str = "default") -> LatestAttempt | None:
         """See the port. A step that was reused counts as done by the run that reused it."""
-        self._results.catch_up()
-        for run, data in self.database.read(self._sql["latest"], (project, pipeline, step)):
-            fingerprint = json.loads(data).get("fingerprint") or {}
-            if isinstance(fingerprint, str):  # the digest of a document
-                texts = self.database.read(self._sql["document"], (fingerprint,))
-                fingerprint = json.loads(texts[0][0]) if texts else {}
-            return LatestAttempt(run, fingerprint)
-        return None
+        row = self._results.by_step(project, pipeline, step)
+        if row is None:
+            return None
+        fingerprint = json.loads(row[4]).get("fingerprint") or {}
+        if isinstance(fingerprint, str):  # the digest of a document
+            texts = self.database.read(self._sql["document"], (fingerprint,))
+            fingerprint = json.loads(texts[0][0]) if texts else {}
+        return LatestAttempt(row[0], fingerprint)
 
     def recorded(self, digest: str) -> bool:
         """See the port."""
-        self._results.catch_up()
-        return bool(self.database.read(self._sql["recorded"], (digest,)))
+        return self._results.has(digest)
 
     def acquire(self, name: str, owner: str, seconds: float) -> Lease:
         """See the port."""
@@ -203,6 +201,7 @@ class SqliteTrackingStore(TrackingStore):
 
     def close(self) -> None:
         """See the port."""
+        self._results.close()
         if self._own:
             self.database.close()
 

@@ -51,6 +51,14 @@ SELECT upto, (SELECT max(number) FROM events) FROM indexed
 SELECT number, run, step, attempt, project, at, kind, data FROM events
 WHERE number > ? AND kind IN ('attempt_completed', 'step_reused') ORDER BY number LIMIT 10000
 
+-- name: last_number
+-- Elsewhere: what the INSERT returns.
+SELECT last_insert_rowid()
+
+-- name: tail
+SELECT number, run, step, attempt, writer, seq, kind, at, epoch, data, project, actor, version FROM events
+WHERE number > ? AND kind IN ('attempt_completed', 'step_reused') ORDER BY number
+
 -- name: results_of_run
 SELECT number, run, step, attempt, project, at, kind, data FROM events
 WHERE run = ? AND kind IN ('attempt_completed', 'step_reused')
@@ -89,8 +97,20 @@ WHERE result.project = ? AND result.cache_key = ? AND NOT EXISTS (
 )
 ORDER BY result.at DESC, result.run DESC, result.step DESC, result.attempt DESC LIMIT 1
 
+-- name: completed
+-- One completed attempt by the number of its event, unless another terminal event of that attempt outranks it.
+SELECT done.run, done.step, done.attempt, done.at, done.data
+FROM events AS done
+WHERE done.number = ? AND done.run = ? AND done.step = ? AND done.attempt = ? AND NOT EXISTS (
+    SELECT 1 FROM events AS other
+    WHERE other.run = done.run AND other.step = done.step AND other.attempt = done.attempt
+        AND other.kind IN ('step_reused', 'step_skipped', 'attempt_completed', 'attempt_failed', 'attempt_cancelled')
+        AND (other.epoch > done.epoch OR other.epoch = done.epoch
+            AND (other.seq < done.seq OR other.seq = done.seq AND other.writer < done.writer))
+)
+
 -- name: latest
-SELECT done.run, done.data
+SELECT done.run, done.step, done.attempt, done.at, done.data
 FROM results_by_step AS result JOIN events AS done ON done.number = result.event
 WHERE result.project = ? AND result.pipeline = ? AND result.step = ? AND NOT EXISTS (
     SELECT 1 FROM events AS other
