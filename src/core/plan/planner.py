@@ -8,7 +8,7 @@ from core.digest.code import fingerprint
 from core.model.graph import edges_of
 from core.model.plan import Action, Decision, Plan
 from core.plan.key import node_key, own_fingerprint, step_key
-from core.plan.reasons import ago, differences, join
+from core.plan.reasons import ago, differences, join, unchanged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ class Planner:
         latest = self._latest[node.id]
         if latest is None:
             return "never ran"
+        if "inputs" not in found and unchanged(latest.fingerprint, found):
+            return ""
         return join(differences(latest.fingerprint, found, step.code, node.step, self.tracking.document))
 
     def _foresee(self, node: Node, waits: str, before: Decision) -> Decision:

@@ -18,6 +18,7 @@ MAX_REASONS = 3
 MAX_VALUE = 60
 """Characters up to which a parameter's value is shown."""
 _ABSENT = object()
+_EXACT = frozenset({str, int, bool, type(None)})
 
 
 def join(reasons: list[str]) -> str:
@@ -33,6 +34,11 @@ def ago(seconds: float) -> str:
         if seconds < limit:
             return f"{int(seconds // size)} {unit}"
     return f"{int(seconds // 86400)} d"
+
+
+def unchanged(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether every part of fingerprint `new` stands in `old` alike, by a quick look."""
+    return all(old.get(part) == value for part, value in new.items())
 
 
 def differences(
@@ -119,6 +125,8 @@ def _inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Names whose values differ or that only one side has; typed, so that 1 is neither 1.0 nor True."""
+    if not old and not new:
+        return []
     names = sorted({*old, *new})
     return [name for name in names if not _same(old.get(name, _ABSENT), new.get(name, _ABSENT))]
 
@@ -126,4 +134,6 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _same(old: Any, new: Any) -> bool:
     if old is _ABSENT or new is _ABSENT:
         return old is new
+    if type(old) is type(new) and type(old) in _EXACT:
+        return bool(old == new)
     return pack(old) == pack(new)
