@@ -35,7 +35,7 @@ def explained(error: Exception, path: str) -> CoreError:
     """The error of core's that tells what `error`, raised while using the database at `path`, means."""
     if isinstance(error, UnicodeEncodeError | OverflowError):
         return UsageError(
-            f"a value cannot be stored in {path!r}: {error}",
+            f"a value does not fit in {path!r}: {error}",
             "names and documents must be valid Unicode text, numbers must fit in 64 bits",
         )
     name = getattr(error, "sqlite_errorname", None) or ""
