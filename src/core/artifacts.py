@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -150,7 +150,7 @@ class Sink:
         try:
             data["text"] = inline.decode()
         except UnicodeDecodeError:
-            data["base64"] = b64encode(inline).decode()
+            data["base64"] = b2a_base64(inline, newline=False).decode()
         return data
 
     def finish(self) -> tuple[str, bytes | None]:
@@ -297,7 +297,7 @@ class _Source:
         blob = data.get("blob")
         if blob is not None:
             return _load(self._shelf, data["by"], data["type"], blob, None)
-        inline = data["text"].encode() if "text" in data else b64decode(data["base64"])
+        inline = data["text"].encode() if "text" in data else a2b_base64(data["base64"])
         return _load(self._shelf, data["by"], data["type"], self._digest, inline, within=True)
 
 

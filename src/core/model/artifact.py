@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 
 from core.model.nothing import NOTHING
 from core.model.value import Value
@@ -50,7 +50,7 @@ class ArtifactRef(Value):
             try:
                 data["text"] = self.inline.decode()
             except UnicodeDecodeError:
-                data["base64"] = b64encode(self.inline).decode()
+                data["base64"] = b2a_base64(self.inline, newline=False).decode()
         if self.store:
             data["store"] = self.store
         if self.parts:
@@ -62,7 +62,7 @@ class ArtifactRef(Value):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> ArtifactRef:
         """The reference that `to_data` wrote."""
-        inline = data["text"].encode() if "text" in data else b64decode(data["base64"]) if "base64" in data else None
+        inline = data["text"].encode() if "text" in data else a2b_base64(data["base64"]) if "base64" in data else None
         return cls(
             digest=data["digest"],
             size=data["size"],

@@ -6,7 +6,7 @@ that has the key `$` of its own, or other keys than text, is written as `{"$": "
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from json import dumps
 
 from core.builtin.materializers import classes
@@ -133,7 +133,7 @@ class Encode:
     def _bytes(self, value: Any) -> Any:
         if len(value) > _BYTES:
             return {MARK: "child", "v": self._out.child(value)}
-        return {MARK: type(value).__name__, "v": b64encode(value).decode()}
+        return {MARK: type(value).__name__, "v": b2a_base64(value, newline=False).decode()}
 
     def _named(self, value: Any, name: str) -> Any:
         """What is known by the name of its class, so that its module is not imported here."""
@@ -199,8 +199,8 @@ _BACK: dict[str, Callable[[Any], Any]] = {
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,
-    "bytes": b64decode,
-    "bytearray": lambda value: bytearray(b64decode(value)),
+    "bytes": a2b_base64,
+    "bytearray": lambda value: bytearray(a2b_base64(value)),
     "complex": lambda value: complex(*value),
     "range": lambda value: range(*value),
 }
