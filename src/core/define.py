@@ -162,7 +162,9 @@ def _check(name: str, value: Any, where: str) -> None:
     elif name in {"timeout", "cache_expires"} and value is not None and not (is_number(value) and value > 0):
         raise DefinitionError(f"{where}: {name}={value!r} is no positive number", "give seconds, such as 60")
     elif name == "cache" and not isinstance(value, bool):
-        raise DefinitionError(f"{where}: cache={value!r} is neither True nor False", "")
+        raise DefinitionError(
+            f"{where}: cache={value!r} is neither True nor False", "write cache=False to run it each time"
+        )
     elif name in {"on_success", "on_failure"} and value is not None and not callable(value):
         raise DefinitionError(f"{where}: {name}={value!r} is no function", "give a function of the step's context")
     elif name in {"environment", "materializers"} and not all(

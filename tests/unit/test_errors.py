@@ -1,0 +1,60 @@
+"""What a person reads of an error: their own frames, core's where core itself broke, then message and hint."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core import pipeline, step
+from core.errors import PACKAGE, CompileError, CoreError, RunFailed, explain, raised_by_them, trace_text
+from core.values import to_plain
+
+
+@step
+def again(depth: int) -> int:
+    return again(depth - 1) if depth else 1 // 0
+
+
+def test_a_traceback_leaves_out_what_core_did_in_between() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        again(2)
+    text = trace_text(caught.value)
+    assert text.startswith("Traceback (most recent call last):\n  File ")
+    assert text.count(", in again\n") == 3
+    assert PACKAGE not in text
+    assert raised_by_them(caught.value)
+
+
+def test_a_defect_of_core_shows_where_it_is() -> None:
+    def broken() -> None:
+        exec(compile("1 / 0", f"{PACKAGE}values/encode.py", "exec"))  # noqa: S102 - stands for a defect in that file
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        broken()
+    assert f"{PACKAGE}values/encode.py" in trace_text(caught.value)
+    assert not raised_by_them(caught.value)
+
+
+def test_an_error_on_purpose_shows_no_frame_of_cores() -> None:
+    with pytest.raises(CoreError) as caught:
+        to_plain(object(), None, "x")
+    assert PACKAGE not in trace_text(caught.value)
+    caught.value.__traceback__ = None
+    assert trace_text(caught.value).startswith("core.errors.ParameterError: ")
+
+
+def test_what_the_standard_library_raised_for_the_user_is_theirs() -> None:
+    with pytest.raises(ValueError, match="Expecting value") as caught:
+        json.loads("]")
+    assert raised_by_them(caught.value)
+
+
+def test_explain_shows_the_users_traceback_and_then_the_message() -> None:
+    with pytest.raises(RunFailed) as caught:
+        pipeline(lambda: again(0))()
+    first, *_, last = explain(caught.value).splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert last.startswith("  hint: see `core runs show ")
+    error = CompileError("x does not fit", "mend it")
+    assert explain(error) == "core: x does not fit [compile]\n  hint: mend it"
