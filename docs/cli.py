@@ -41,6 +41,8 @@ Options may be written with `-` or `_`: `--no-cache` and `--no_cache` are the sa
 | 7 | infrastructure: disk, network, database |
 | 130, 141, 143 | interrupted; the reader of the output went away; terminated |
 
+A program that ends in an uncaught error of core's, such as `python run.py`, exits with the same codes.
+
 ## JSON that stays
 
 Fields may be added, never renamed or removed. Times are ISO 8601 in UTC with milliseconds, or null. NaN and infinities,
