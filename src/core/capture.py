@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import sys
+from _thread import allocate_lock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, BinaryIO, Self, TextIO
+    from typing import Any, BinaryIO, Self
 
     from core.ports.observer import Observer
 
@@ -17,7 +18,7 @@ BUFFER = 1 << 16
 
 
 class Capture:
-    """Stands in for `sys.stdout` and `sys.stderr` while a run is at work in this process."""
+    """Stands in for `sys.stdout` and `sys.stderr` while a run is at work in this thread."""
 
     def __init__(self, folder: str, observers: Sequence[Observer] = ()) -> None:
         self._folder = folder
@@ -26,42 +27,42 @@ class Capture:
         self._path = ""
         self._log: BinaryIO | None = None
         self._failed = False
-        self._originals: tuple[TextIO, TextIO] | None = None
-        self._streams: tuple[TextIO, TextIO] | None = None
-        self._handlers: list[tuple[Any, TextIO]] = []
+        self._gone: set[str] = set()
+        self.originals: list[Any] = []
+        """What stood in `sys.stdout` and `sys.stderr` before; None where there was nothing."""
+        self.streams: list[Any] = []
+        """What stands in for each."""
+        self.process = os.getpid()
+        """Id of the process that the run belongs to."""
 
     def __enter__(self) -> Self:
-        self._originals = (sys.stdout, sys.stderr)
-        out, err = (
-            _Tee(self, name, stream) for name, stream in zip(("stdout", "stderr"), self._originals, strict=True)
-        )
-        self._streams = (_text(out, sys.stdout), _text(err, sys.stderr))
-        sys.stdout, sys.stderr = self._streams
-        self._redirect_logging()
+        with _lock:
+            stack = _captures.get(get_ident(), [])
+            found = [beneath(index) for index in (0, 1)]
+            self.originals = found
+            self.streams = [_text(_Tee(self, name, found[index]), found[index]) for index, name in enumerate(_NAMES)]
+            _captures[get_ident()] = [*stack, self]
+            for index, name in enumerate(_NAMES):
+                now = getattr(sys, name)
+                new = self.streams[index] if len(_captures) == 1 else _switches[index]
+                setattr(sys, name, new)
+                _point_handlers((now, found[index]), new)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
-        for handler, stream in self._handlers:
-            handler.setStream(stream)
-        if self._originals is not None and self._streams is not None:
-            # Whoever replaced the streams meanwhile keeps them.
-            if sys.stdout is self._streams[0]:
-                sys.stdout = self._originals[0]
-            if sys.stderr is self._streams[1]:
-                sys.stderr = self._originals[1]
-
-    def _redirect_logging(self) -> None:
-        """Handlers that hold the real streams would pass by: point them here for the time of the run."""
-        logging = sys.modules.get("logging")
-        if logging is None or self._streams is None or self._originals is None:
-            return
-        for reference in list(logging._handlerList):
-            handler = reference()
-            for original, stream in zip(self._originals, self._streams, strict=True):
-                if getattr(handler, "stream", None) is original and hasattr(handler, "setStream"):
-                    self._handlers.append((handler, original))
-                    handler.setStream(stream)
+        with _lock:
+            left = [capture for capture in _captures.pop(get_ident(), []) if capture is not self]
+            if left:
+                _captures[get_ident()] = left
+            for index, name in enumerate(_NAMES):
+                now, old = getattr(sys, name), self.originals[index]
+                if now is _switches[index] and len(_captures) == 1:
+                    old = next(iter(_captures.values()))[-1].streams[index]
+                if now is self.streams[index] or (now is _switches[index] and len(_captures) <= 1):
+                    setattr(sys, name, old)  # else somebody replaced it meanwhile, and keeps it
+                    _point_handlers((now,), old)
+                _point_handlers((self.streams[index],), self.originals[index])
 
     def begin(self, step: str, attempt: int) -> None:
         """What is printed from now on belongs to this attempt."""
@@ -69,10 +70,12 @@ class Capture:
         self._path = os.path.join(self._folder, f"{step}.{attempt}.log")
 
     def end(self) -> None:
-        """The attempt is over: write out what it printed."""
-        if self._streams is not None:
-            for stream in self._streams:
+        """The attempt is over: write out what it printed. Never raises: a closed stream has nothing to write out."""
+        for stream in self.streams:
+            try:
                 stream.flush()
+            except (OSError, ValueError):
+                continue
         self._step = ""
         self._path = ""
         if self._log is not None:
@@ -84,17 +87,20 @@ class Capture:
 
     def tick(self) -> None:
         """Write out what is buffered, so that `core runs logs` sees it; called from the heartbeat's thread."""
-        streams, log = self._streams, self._log
+        log = self._log
         try:
-            for stream in streams or ():
+            for stream in self.streams:
                 stream.flush()
             if log is not None:
                 log.flush()
         except (OSError, ValueError):
             pass  # closed meanwhile, or full: `end` tells
 
-    def write(self, stream: str, original: TextIO, data: bytes) -> None:
-        """Pass on what was printed: to the log, and to the terminal or an observer that shows it."""
+    def write(self, stream: str, original: Any, data: bytes) -> None:
+        """Pass on what was printed: to the log, and to the terminal or an observer that shows it.
+
+        A terminal that is gone (`run.py | head`) does not end a run: the log goes on.
+        """
         if self._path and not self._failed:
             try:
                 if self._log is None:
@@ -108,23 +114,25 @@ class Capture:
             shown = [observer.output(self._step, stream, text) for observer in self._observers]  # each must hear of it
             if any(shown):
                 return
-        buffer = getattr(original, "buffer", None)
-        if buffer is None:
-            original.write(data.decode(original.encoding or "utf-8", "replace"))
-        else:
-            buffer.write(data)
-        original.flush()
+        if original is None or stream in self._gone:
+            return
+        try:
+            _pass_on(original, data)
+        except (OSError, ValueError):
+            self._gone.add(stream)
 
     def _give_up(self, error: OSError) -> None:
         self._failed = True
-        if self._originals is not None:
-            self._originals[1].write(f"core: step logs are no longer written: {error}\n")
+        try:
+            _pass_on(self.originals[1], f"core: step logs are no longer written: {error}\n".encode())
+        except (OSError, ValueError, AttributeError):
+            pass  # there is nowhere left to say it
 
 
 class _Tee(io.RawIOBase):
     """The raw end of a stand-in stream."""
 
-    def __init__(self, capture: Capture, name: str, original: TextIO) -> None:
+    def __init__(self, capture: Capture, name: str, original: Any) -> None:
         self._capture = capture
         self._name = name
         self._original = original
@@ -137,24 +145,125 @@ class _Tee(io.RawIOBase):
         return len(data)
 
     def isatty(self) -> bool:
-        return self._original.isatty()
+        return _is_terminal(self._original)
 
     def fileno(self) -> int:
-        return self._original.fileno()
+        if not hasattr(self._original, "fileno"):
+            raise io.UnsupportedOperation("fileno")
+        number: int = self._original.fileno()
+        return number
 
 
-def _text(raw: _Tee, original: TextIO) -> TextIO:
+class _StandIn(io.TextIOWrapper):
+    """The text end of a stand-in stream; who closes it closes nothing: later steps print too."""
+
+    def close(self) -> None:
+        try:
+            self.flush()
+        except (OSError, ValueError):
+            pass  # detached, or its terminal is gone
+
+
+class _Switch(io.TextIOBase):
+    """Stands in while runs are at work in several threads: each thread's output goes to its own run."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+
+    def _stream(self) -> Any:
+        stack = _captures.get(get_ident())
+        if stack:
+            return stack[-1].streams[self._index]
+        found = beneath(self._index)  # a thread that a step started: nobody knows whose it is
+        return sys.__stdout__ if found is self else found
+
+    def write(self, text: str, /) -> int:
+        stream = self._stream()
+        return len(text) if stream is None else stream.write(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        if hasattr(stream := self._stream(), "flush"):
+            stream.flush()
+
+    def isatty(self) -> bool:
+        return _is_terminal(self._stream())
+
+    def __getattribute__(self, name: str) -> Any:
+        """`buffer`, `encoding`, `errors`, `fileno` and the like are those of this thread's stream."""
+        if name in _OF_STREAM:
+            return getattr(object.__getattribute__(self, "_stream")(), name)
+        return object.__getattribute__(self, name)
+
+
+_NAMES = ("stdout", "stderr")
+_OF_STREAM = frozenset({"buffer", "encoding", "errors", "fileno", "line_buffering", "newlines", "reconfigure"})
+_lock = allocate_lock()
+_captures: dict[int, list[Capture]] = {}  # by thread; the innermost of nested runs stands last
+_switches = (_Switch(0), _Switch(1))
+
+
+def beneath(index: int) -> Any:
+    """The stdout (0) or stderr (1) to pass output on to: what stands there, but never what is another thread's run's.
+
+    None where there is none.
+    """
+    now = getattr(sys, _NAMES[index])
+    stack = _captures.get(get_ident())
+    if stack:
+        return stack[-1].streams[index] if now is _switches[index] else now
+    others = list(_captures.values())
+    if now is _switches[index] or any(now is capture.streams[index] for other in others for capture in other):
+        return others[0][0].originals[index] if others else now
+    return now
+
+
+def _point_handlers(old: tuple[Any, ...], new: Any) -> None:
+    """Handlers of `logging` that hold an old stream would pass by the new one: point them there."""
+    logging = sys.modules.get("logging")
+    if logging is None or new is None:
+        return
+    for reference in list(logging._handlerList):
+        handler = reference()
+        stream = getattr(handler, "__dict__", {}).get("stream")  # not the last resort's property
+        if stream is not None and any(stream is each for each in old) and hasattr(handler, "setStream"):
+            try:
+                handler.setStream(new)
+            except (OSError, ValueError):
+                handler.stream = new  # it could not flush the old one, which is closed
+
+
+def _pass_on(original: Any, data: bytes) -> None:
+    buffer = getattr(original, "buffer", None)
+    if buffer is None:
+        original.write(data.decode(getattr(original, "encoding", None) or "utf-8", "replace"))
+    else:
+        buffer.write(data)
+    if hasattr(original, "flush"):
+        original.flush()
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # none at all, one that can only write, one that is closed
+        return False
+
+
+def _text(raw: _Tee, original: Any) -> _StandIn:
     """A text stream over `raw` that encodes and breaks lines as `original` does.
 
     `write_through`: nothing stays in the text layer, which is not safe to flush from the heartbeat's thread; the
     buffered layer below it is.
     """
-    return io.TextIOWrapper(
+    return _StandIn(
         io.BufferedWriter(raw, BUFFER),
         encoding=getattr(original, "encoding", None) or "utf-8",
         errors=getattr(original, "errors", None) or "backslashreplace",
         newline="" if os.linesep == "\n" else None,
-        line_buffering=bool(getattr(original, "line_buffering", False)) or original.isatty(),
+        line_buffering=bool(getattr(original, "line_buffering", False)) or _is_terminal(original),
         write_through=True,
     )
 

@@ -205,6 +205,14 @@ def trace_text(error: BaseException) -> str:
     return text.replace(_HEAD, "", 1) if text.startswith(_HEAD) and not text.startswith(f"{_HEAD}  ") else text
 
 
+def message_of(error: BaseException) -> str:
+    """`str(error)`, also of a class of the user's whose `__str__` raises."""
+    try:
+        return str(error)
+    except Exception as wrong:  # noqa: BLE001 - border of people's own classes
+        return f"(no message: its __str__ raised {type(wrong).__name__})"
+
+
 def explain(error: BaseException) -> str:
     """What a person reads of an uncaught error: the traceback of their own code, then message and hint."""
     import traceback  # start-up time: only a failure needs it

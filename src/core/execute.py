@@ -8,7 +8,7 @@ import time
 from core.artifacts import load, of_step, save
 from core.conform import describe, matches
 from core.context import StepContext, enter, leave
-from core.errors import CoreError, CorruptDataError, NotFoundError, OutputError, own_frames, trace_text
+from core.errors import CoreError, CorruptDataError, NotFoundError, OutputError, message_of, own_frames, trace_text
 from core.faults import failpoint
 from core.model.artifact import ArtifactRef
 from core.model.event import EventKind
@@ -82,15 +82,18 @@ def execute(
         signature = read_signature(spec.function)
         args, kwargs = _arguments(bench, node, signature, done)
         returned = spec.function(*args, **kwargs)
-        if hasattr(returned, "__await__"):
+        if hasattr(type(returned), "__await__"):  # of the type: some values answer to every name
             returned = _await(returned)
+        _stay(bench)
         failpoint("attempt.returned")
         outputs = _save(bench, node, spec, signature, returned)
         failpoint("attempt.saved")
         result = Result(StepState.COMPLETED, outputs, None, number)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the border of a step: whatever it raises is recorded
+        _stay(bench, error)
         result = Result(StepState.FAILED, {}, error.with_traceback(own_frames(error.__traceback__)), number)
     except BaseException as error:
+        _stay(bench, error)
         _end(bench, node, decision, number, Result(StepState.CANCELLED, {}, error), began)
         raise
     finally:
@@ -269,10 +272,32 @@ def _set_environment(variables: Mapping[str, str | None]) -> Mapping[str, str | 
     return before
 
 
-def _await(coroutine: Any) -> Any:
+def _await(awaitable: Any) -> Any:
     import asyncio  # start-up time: only asynchronous steps need it
 
-    return asyncio.run(coroutine)
+    async def result() -> Any:
+        return await awaitable
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(result())
+    # A notebook, or a pipeline called by a coroutine: this thread's loop is at work, so the step gets one of its own.
+    from concurrent.futures import ThreadPoolExecutor  # start-up time: the same
+    from contextvars import copy_context  # start-up time: the same
+
+    with ThreadPoolExecutor(1, "core-step") as pool:
+        return pool.submit(copy_context().run, asyncio.run, result()).result()
+
+
+def _stay(bench: Bench, error: BaseException | None = None) -> None:
+    """End a process that the step forked and that came back from it: the run belongs to the parent alone."""
+    if os.getpid() == bench.capture.process:
+        return
+    code = error.code if isinstance(error, SystemExit) else 0 if error is None else 1
+    if error is not None and not isinstance(error, SystemExit):
+        os.write(2, trace_text(error).encode("utf-8", "backslashreplace"))
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def error_data(error: BaseException | None) -> dict[str, Any]:
@@ -284,7 +309,7 @@ def error_data(error: BaseException | None) -> dict[str, Any]:
     trace = error.__traceback__
     frames = traceback.extract_tb(trace)
     where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
-    message = error.message if isinstance(error, CoreError) else str(error)
+    message = error.message if isinstance(error, CoreError) else message_of(error)
     text = trace_text(error)
     name = type(error).__qualname__
     return {"type": name, "message": message[:MESSAGE_LIMIT], "where": where, "traceback": text[-10 * MESSAGE_LIMIT :]}

@@ -68,7 +68,9 @@ def locate(name: str) -> Any:
     Raises ImportError or AttributeError as Python does.
     """
     module, _, qualname = name.partition(":")
-    found: Any = module_named(module) or import_module(module)
+    found: Any = module_named(module)
+    if found is None or getattr(getattr(found, "__spec__", None), "_initializing", False):
+        found = import_module(module)  # waits where another thread is at importing it
     for part in qualname.split("."):
         found = getattr(found, part)
     return found

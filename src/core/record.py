@@ -7,7 +7,7 @@ import os
 import threading
 import time
 
-from core.errors import LeaseLostError, StoreError
+from core.errors import LeaseLostError, StoreError, message_of
 from core.faults import failpoint
 from core.model.event import Event, EventKind
 
@@ -104,7 +104,7 @@ class Recorder:
 
     def end(self, state: RunState, error: BaseException | None) -> None:
         """Record that the run ended, and how."""
-        said = f"{type(error).__name__}: {error}".splitlines()[0][:500] if error is not None else ""
+        said = f"{type(error).__name__}: {message_of(error)}".splitlines()[0][:500] if error is not None else ""
         self.emit(EventKind.RUN_ENDED, state=state, error=said)
         try:
             self.finish()

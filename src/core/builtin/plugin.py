@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from core.capture import beneath
 from core.plugins.flavor import Flavor, hookimpl
 
 TYPE_CHECKING = False
@@ -50,4 +49,4 @@ def core_observers(run_id: str, display: str) -> list[Observer]:  # noqa: ARG001
         return []
     from core.builtin.display import choose  # start-up time: a run that nobody watches needs none
 
-    return [choose(sys.stderr, display)]
+    return [choose(beneath(1), display)]  # standard error, not the stand-in of another thread's run

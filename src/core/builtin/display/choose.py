@@ -18,7 +18,7 @@ def choose(stream: TextIO, wish: str = "") -> Observer:
     `auto` is the live tree in a terminal that can move its cursor, plain lines elsewhere.
     """
     wish = wish or os.environ.get("CORE_DISPLAY") or "auto"
-    if wish == "none":
+    if wish == "none" or stream is None:  # a program without a terminal may have no standard error at all
         return Observer()
     if wish in {"live", "rich"} or (wish == "auto" and _terminal(stream)):
         from core.builtin.display.live import LiveDisplay  # start-up time: rich, only for a terminal
@@ -28,4 +28,4 @@ def choose(stream: TextIO, wish: str = "") -> Observer:
 
 
 def _terminal(stream: TextIO) -> bool:
-    return stream.isatty() and os.environ.get("TERM", "") not in {"", "dumb", "unknown"}
+    return hasattr(stream, "isatty") and stream.isatty() and os.environ.get("TERM", "") not in {"", "dumb", "unknown"}
