@@ -183,14 +183,16 @@ class _Reader:
 
     # From plain data to values ---------------------------------------------------------------------------------------
 
-    def _each(self, data: _Map, readers: Mapping[str, Callable[[Any, int], Any]], what: str) -> dict[str, Any]:
+    def _each(
+        self, data: _Map, readers: Mapping[str, Callable[[Any, int], Any]], what: str, whose: str = ""
+    ) -> dict[str, Any]:
         """Read every key with its reader; a key may be written with `-`, and null leaves it as it is."""
         result = {}
         for key, value in data.items():
             line, name = data.lines[key], key.replace("-", "_")
             if name not in readers:
                 raise self.wrong(
-                    line, f"unknown {what} {key!r}{closest(name, readers)}", f"known are {', '.join(readers)}"
+                    line, f"unknown {what} {key!r}{whose}{closest(name, readers)}", f"known are {', '.join(readers)}"
                 )
             if value is not None:
                 result[name] = readers[name](value, line)
@@ -213,19 +215,19 @@ class _Reader:
             "environment": self._text_mapping,
             "materializers": self._text_mapping,
         }
-        return {} if value is None else self._each(self._mapping(value, line), readers, f"option of step {name!r}")
+        return {} if value is None else self._each(self._mapping(value, line), readers, "option", f" of step {name!r}")
 
     def _retry(self, value: Any, line: int) -> Retry:
         """`retry: 3` or `retry: {attempts: 3, delay: 1}`."""
         if not isinstance(value, dict):
             return Retry(attempts=self._whole(value, line))
         numbers = dict.fromkeys(("delay", "backoff", "jitter"), self._number)
-        return Retry(**self._each(self._mapping(value, line), {"attempts": self._whole, **numbers}, "key of retry"))
+        return Retry(**self._each(self._mapping(value, line), {"attempts": self._whole, **numbers}, "key", " of retry"))
 
     def _resources(self, value: Any, line: int) -> Resources:
         texts = dict.fromkeys(("memory", "accelerators", "disk"), self._text)
         return Resources(
-            **self._each(self._mapping(value, line), {"cpus": self._positive, **texts}, "key of resources")
+            **self._each(self._mapping(value, line), {"cpus": self._positive, **texts}, "key", " of resources")
         )
 
     def _image(self, value: Any, line: int) -> ImageSettings:
@@ -235,7 +237,7 @@ class _Reader:
             "apt_packages": self._texts,
             "environment": self._text_mapping,
         }
-        return ImageSettings(**self._each(self._mapping(value, line), readers, "key of image"))
+        return ImageSettings(**self._each(self._mapping(value, line), readers, "key", " of image"))
 
     def _mapping(self, value: Any, line: int) -> _Map:
         if not isinstance(value, _Map):
