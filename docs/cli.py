@@ -55,7 +55,7 @@ which JSON lacks, are null.
 `parameters`, `tags`, `environment`, `error`, `graph` (a digest) and `steps`: a list of objects with `name`, `state`
 (also `reused`, `skipped`, `preempted`), `reason`, `started_at`, `ended_at`, `metadata`, `attempts` (a list: `number`,
 `state`, `started_at`, `ended_at`, `error`, `key`, `inputs`) and `outputs` (an object by name: `digest`, `size`, `type`,
-`materializer`, `store`, `producer`, `preview`).
+`materializer`, `store`, `producer`, `preview`); `core artifact show -o json` adds `made_from` and `used_by`.
 
 `core artifact list -o json` is a list of objects: `run`, `step`, `name`, and the keys of an output above.
 

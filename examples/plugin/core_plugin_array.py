@@ -30,7 +30,7 @@ class ArrayMaterializer(Materializer):
         return items
 
     def preview(self, value: array[Any]) -> dict[str, Any]:
-        return {"length": len(value), "head": value[:5].tolist()}
+        return {"length": len(value), "head": [str(item) for item in value[:5]]}
 
 
 @hookimpl

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from core.errors import NotFoundError, UsageError, show_uncaught
+from core.model.event import EventKind
+from core.model.value import Value
 from core.settings import resolve
 from core.workspace import Workspace
 
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
     from core.view import ArtifactView, RunView
 
 LATEST = "latest"
+
+
+class Lineage(Value):
+    """Where an artifact comes from and goes to."""
+
+    made_from: tuple[tuple[str, str, str], ...]
+    """Step, output and digest of what the attempt that made it took."""
+    used_by: tuple[tuple[str, str, int], ...]
+    """Run, step and attempt of those that took it, newest runs first."""
 
 
 class Client:
@@ -84,6 +95,22 @@ class Client:
         with self.workspace as workspace:
             workspace.tracking.delete_run(found)
         shutil.rmtree(self.workspace.log_folder(found), ignore_errors=True)
+
+    def lineage(self, artifact: ArtifactView, runs: int | None = 50) -> Lineage:
+        """Where an artifact comes from and goes to, as far as the newest `runs` runs know."""
+        maker, step, attempt = artifact.producer
+        made_from: list[tuple[str, str, str]] = []
+        used_by: list[tuple[str, str, int]] = []
+        with self.workspace as workspace:
+            ids = dict.fromkeys([maker, *(row.id for row in self.runs(runs))])
+            for event in (event for run in ids for event in workspace.tracking.events(run)):
+                taken = event.data.get("inputs", {}) if event.kind == EventKind.ATTEMPT_STARTED else {}
+                edges = [edge for edges in taken.values() for edge in edges]
+                if event[:3] == (maker, step, attempt):
+                    made_from += [(edge[0], edge[1], edge[2]) for edge in edges]
+                if any(edge[2] == artifact.ref.digest for edge in edges):
+                    used_by.append((event.run, event.step, event.attempt))
+        return Lineage(tuple(made_from), tuple(used_by))
 
     def artifacts(self, run: str = LATEST) -> Iterator[ArtifactView]:
         """Every output of every step of a run."""

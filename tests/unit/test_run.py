@@ -359,3 +359,12 @@ def test_a_home_that_moved_keeps_its_results(core_home: Any, tmp_path: Any, monk
     run = flow()
     assert run.steps["big"].state is StepState.REUSED
     assert len(run.steps["big"].outputs["output"].load()) == 100_000
+
+
+def test_lineage_goes_both_ways() -> None:
+    run = training()
+    client = Client()
+    found = client.lineage(run.steps["train"].outputs["model"])
+    data = run.steps["load"].outputs["output"].ref.digest
+    assert found.made_from == (("load", "output", data),)
+    assert found.used_by == ((run.id, "score", 1),)

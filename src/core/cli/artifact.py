@@ -72,11 +72,17 @@ def _show_arguments(parser: Parser) -> None:
 
 def _show(arguments: Namespace) -> int:
     with opened() as client:
-        data = find_artifact(client, arguments.artifact).to_data()
+        artifact = find_artifact(client, arguments.artifact)
+        lineage = client.lineage(artifact)
+    data = artifact.to_data()
+    data["made_from"] = [list(edge) for edge in lineage.made_from]
+    data["used_by"] = [list(attempt) for attempt in lineage.used_by]
     if arguments.output != "table":
         emit(data, arguments.output)
         return 0
     preview = data.pop("preview", None) or {}
+    data["made_from"] = ", ".join(f"{step}/{output}" for step, output, _ in lineage.made_from)
+    data["used_by"] = ", ".join(f"{short(run)}/{step}/{attempt}" for run, step, attempt in lineage.used_by)
     for name, value in {**data, "producer": "/".join(map(str, data["producer"])), "size": size(data["size"])}.items():
         if value:
             print(f"{name:<13} {clean_lines(str(value))}")
