@@ -71,7 +71,6 @@ def execute(
         name: [[*edge, done[edge.node][edge.output].digest] for edge in edges_of(b)] for name, b in node.inputs.items()
     }
     recorder.emit(EventKind.ATTEMPT_STARTED, node.id, number, key=decision.key, reason=decision.reason, inputs=taken)
-    recorder.flush()
     failpoint("attempt.started")
     context = _context(bench, node, number)
     began = time.perf_counter()

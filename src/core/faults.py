@@ -41,6 +41,11 @@ def arm(text: str) -> None:
         _armed[name] = (action, int(nth or 0))
 
 
+def armed() -> bool:
+    """Whether any failpoint will do something in this process."""
+    return bool(_armed)
+
+
 def failpoint(name: str) -> None:
     """Do what the environment armed for `name`; nothing otherwise."""
     if _armed and name in _armed:

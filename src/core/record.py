@@ -6,9 +6,10 @@ import json
 import os
 import threading
 import time
+from itertools import count
 
-from core.errors import LeaseLostError, StoreError, message_of
-from core.faults import failpoint
+from core.errors import CoreError, StoreError, message_of
+from core.faults import armed, failpoint
 from core.model.event import Event, EventKind
 
 TYPE_CHECKING = False
@@ -25,8 +26,12 @@ HEARTBEAT = 10.0
 """Seconds between renewals of the run's lease; an owner silent for three of them reads LOST."""
 TICK = 0.5
 """Seconds between flushes of what a step printed."""
+GROUP = 0.01
+"""Seconds for which an event may wait for others, so that one transaction takes them all: what `kill -9` can cost."""
+SLOWEST = 0.25
+"""The same at most, for a store that is slow: events wait up to four times as long as the last append took."""
 BUFFER = 256
-"""Events that are held back at most; none is held back once a step's function is about to be called."""
+"""Events that wait at most."""
 
 
 def run_id() -> str:
@@ -62,21 +67,28 @@ class Recorder:
         self._tick = tick
         self._buffer: list[Event] = []
         self._documents: dict[str, str] = {}
-        self._seq = 0
+        self._numbers = count()
+        self._recorded = False
+        self._longest = 0.0 if armed() else SLOWEST  # a test that kills at a failpoint finds what happened before it
+        self._group = 0.0 if armed() else GROUP
+        self._flushed = 0.0
         self._away: StoreError | None = None
-        self._lost: LeaseLostError | None = None
+        self._refused: CoreError | None = None
         self._lease: Lease | None = None
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
         self._stop = threading.Event()
-        self._beat = threading.Thread(target=self._heartbeat, name="core-heartbeat", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name="core-recorder", daemon=True)
 
     def __enter__(self) -> Self:
         self._lease = self.tracking.acquire(self.run, self.writer, 3 * HEARTBEAT)
-        self._beat.start()
+        self._keeper.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._beat.join()
+        self._wake.set()
+        self._keeper.join()
         if self._lease is not None:
             try:
                 self.tracking.release(self._lease)
@@ -114,37 +126,54 @@ class Recorder:
                 self._guard(observer, lambda told: told.close())
 
     def emit(self, kind: str, step: str = "", attempt: int = 0, **data: Any) -> None:
-        """Note that something happened now; `flush` makes it durable."""
+        """Note that something happened now; it is durable within `GROUP` seconds, or when `flush` returns."""
         epoch = 0 if self._lease is None else self._lease.epoch
-        at = time.time()
-        event = Event(self.run, step, attempt, self.writer, self._seq, kind, at, epoch, data, self.project, self.actor)
-        self._seq += 1
+        seq, at = next(self._numbers), time.time()
+        event = Event(self.run, step, attempt, self.writer, seq, kind, at, epoch, data, self.project, self.actor)
         self._buffer.append(event)
         for observer in list(self._observers):
             self._guard(observer, lambda told: told.event(event))
-        if len(self._buffer) >= BUFFER:
+        if not self._recorded:
+            return
+        if len(self._buffer) >= BUFFER or time.monotonic() - self._flushed >= self._group:
             self.flush()
+        elif not self._wake.is_set():
+            self._wake.set()
 
     def document(self, digest: str, text: str) -> None:
         """Store `text` under `digest` together with the next events."""
         self._documents[digest] = text
 
     def flush(self) -> None:
-        """Append what is buffered. A store that is away is tried again next time; a lost lease raises."""
-        if self._lost is not None:
-            raise self._lost
-        if not self._buffer and not self._documents:
-            return
-        try:
-            self.tracking.append(self._buffer, self._lease, self._documents)
-        except StoreError as error:
-            if self._away is None and self._seq == len(self._buffer):
-                raise  # nothing was ever recorded, so nothing has run yet
-            self._away = error
-            return
-        self._away = None
-        self._buffer = []
-        self._documents = {}
+        """Append what waits. A store that is away is tried again next time; what the store refuses raises."""
+        with self._writing:
+            if self._refused is not None:
+                raise self._refused
+            events, self._buffer = self._buffer, []
+            documents, self._documents = self._documents, {}
+            if not events and not documents:
+                return
+            began = time.monotonic()
+            try:
+                self.tracking.append(events, self._lease, documents)
+            except BaseException as error:  # Ctrl-C too: appending them again does nothing if they arrived
+                self._buffer = events + self._buffer
+                self._documents = documents | self._documents
+                if not isinstance(error, StoreError):
+                    self._refused = error if isinstance(error, CoreError) else None
+                    raise
+                if not self._recorded:
+                    raise  # nothing was ever recorded, so nothing has run yet
+                self._away = error
+            else:
+                self._recorded, self._away = True, None
+            self._flushed = time.monotonic()
+            self._group = min(max(4 * (self._flushed - began), GROUP), self._longest)
+
+    def recorded(self, digest: str) -> bool:
+        """Whether the store, after what waits here is appended, knows an artifact with this digest."""
+        self.flush()
+        return self.tracking.recorded(digest)
 
     def finish(self) -> None:
         """Append the last events; when the store stays away keep them in a file for `replay`, and raise."""
@@ -178,33 +207,42 @@ class Recorder:
             self._observers.remove(observer)
             os.write(2, f"core: {type(observer).__name__} failed and is set aside: {error!r}\n".encode())
 
-    def _heartbeat(self) -> None:
-        renewed = time.monotonic()
-        while not self._stop.wait(TICK):
-            self._tick()
-            if time.monotonic() - renewed < HEARTBEAT or self._lease is None:
-                continue
-            renewed = time.monotonic()
+    def _keep(self) -> None:
+        """The recorder's own thread: appends what waited long enough, renews the lease, calls `tick`."""
+        renewed = ticked = time.monotonic()
+        while not self._stop.is_set():
+            waiting = self._wake.wait(TICK)
+            if waiting:
+                self._stop.wait(self._group)
+                self._wake.clear()
+            now = time.monotonic()
             try:
-                self._lease = self.tracking.renew(self._lease, 3 * HEARTBEAT)
-            except LeaseLostError as error:
-                self._lost = error
-                return
+                if waiting and self._recorded:
+                    self.flush()
+                if now - renewed >= HEARTBEAT and self._lease is not None:
+                    renewed = now
+                    self._lease = self.tracking.renew(self._lease, 3 * HEARTBEAT)
             except StoreError:
-                continue  # tried again at the next beat; three missed ones make the run LOST
+                pass  # tried again at the next beat; three missed ones make the run LOST
+            except CoreError as error:
+                self._refused = error  # the run's own thread raises it
+                return
+            if now - ticked >= TICK:
+                ticked = now
+                self._tick()
 
 
 def replay(spill: str, tracking: TrackingStore) -> int:
     """Append what earlier runs had to keep in files in the folder `spill`; gives the number of events."""
-    count = 0
+    replayed = 0
     for path in _spilled(spill):
         with open(path, encoding="utf-8") as file:
             kept = json.load(file)
         events = [Event(*item) for item in kept["events"]]
         tracking.append(events, None, kept["documents"])
         os.unlink(path)
-        count += len(events)
-    return count
+        replayed += len(events)
+    return replayed
 
 
 def _spilled(folder: str) -> Iterable[str]:

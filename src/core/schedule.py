@@ -82,7 +82,7 @@ def drive(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], condition
         capture,
         conditions.store,
         conditions.materializers,
-        conditions.tracking.recorded,
+        recorder.recorded,
         conditions.inline_limit,
     )
     with recorder, capture:
