@@ -286,11 +286,74 @@ def test_a_step_reached_counts_through_its_function(load: Callable[..., ModuleTy
 
 
 def test_opaque_values_count_by_type_and_by_what_sets_them(load: Callable[..., ModuleType]) -> None:
-    text = "import threading\nN = 7\nclass Net:\n    def __init__(self, n): self.n = n\nNET = {'a': Net(N)}\ndef step(): return NET"
+    text = "from queue import Queue\nN = 7\nNET = {'a': Queue(N)}\nNET['a'].put(0)\ndef step(): return NET"
     one = fingerprint(load(text).step)
     assert fingerprint(load("\n" + text).step).digest == one.digest
-    assert changed(one, fingerprint(load(text.replace("Net(N)", "Net(N + 1)")).step)) == {"flow:NET"}
+    assert changed(one, fingerprint(load(text.replace("Queue(N)", "Queue(N + 1)")).step)) == {"flow:NET"}
+    assert changed(one, fingerprint(load(text.replace("put(0)", "put(1)")).step)) == {"flow:NET"}
     assert changed(one, fingerprint(load(text.replace("N = 7", "N = 8")).step)) == {"flow:N"}
+
+
+CLS = "class Net:\n    def __init__(self, n): self.n = n\n"
+STATE = {
+    "an instance": CLS + "NET = Net(7)\ndef step(): return NET.n",
+    "an attribute set later": CLS + "NET = Net(0)\nNET.n = 7\ndef step(): return NET.n",
+    "an instance in a container": CLS + "NET = {}\nNET['a'] = Net(7)\ndef step(): return NET['a'].n",
+    "an instance in a closure": CLS
+    + "def make(net):\n    def step(): return net.n\n    return step\nstep = make(Net(7))",
+    "slots": "class Net:\n    __slots__ = 'n'\nNET = Net()\nNET.n = 7\ndef step(): return NET.n",
+    "a namespace": "from types import SimpleNamespace\nNET = SimpleNamespace(n=7)\ndef step(): return NET.n",
+    "a namespace of argparse": "import argparse\nNET = argparse.Namespace()\nNET.n = 7\ndef step(): return NET.n",
+    "which of two": CLS + "A, B = Net(1), Net(1)\nNET = [A, B, [A, B][7 % 2]]\ndef step(): return NET[2]",
+    "a decorator that is a class": (
+        "from functools import update_wrapper\nclass By:\n    def __init__(self, f, k):\n        self.k = k\n"
+        "        update_wrapper(self, f)\n    def __call__(self): return self.k\n"
+        "def one(): return 1\nstep = By(one, 7)"
+    ),
+    "one that is a class, its code": (
+        "from functools import update_wrapper\nclass By:\n    def __init__(self, f): update_wrapper(self, f)\n"
+        "    def __call__(self): return 7\n@By\ndef step(): return 1"
+    ),
+    "singledispatch": (
+        "from functools import singledispatch\n@singledispatch\ndef f(x): return 0\n"
+        "@f.register\ndef _(x: int): return 7\ndef step(): return f(1)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_the_state_of_the_projects_own_objects_counts(load: Callable[..., ModuleType], name: str) -> None:
+    one, again, other = (
+        fingerprint(load(t).step).digest for t in (STATE[name], STATE[name], STATE[name].replace("7", "8"))
+    )
+    assert one == again
+    assert one != other
+
+
+def test_a_package_beside_the_root_counts_unless_installed(
+    load: Callable[..., ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for folder, value in (("lib", 1), ("lib", 2), ("venv/site-packages", 1), ("venv/site-packages", 2)):
+        home = tmp_path / f"{next(_folders)}" / folder
+        home.mkdir(parents=True)
+        (home / "beside.py").write_text(f"def f(): return {value}\n")
+        monkeypatch.syspath_prepend(str(home))
+        sys.modules.pop("beside", None)
+        found.append(fingerprint(load("import beside\ndef step(): return beside.f()").step))
+    assert changed(found[0], found[1]) == {"beside:f"}
+    assert found[2] == found[3]
+
+
+def test_what_a_librarys_wrapper_holds_counts(
+    load: Callable[..., ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "wrapping.py").write_text("def by(f):\n    def call(): return f()\n    return call\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+    text = "import wrapping\ndef inner(): return 7\nouter = wrapping.by(inner)\ndef step(): return outer()"
+    one, other = (fingerprint(load(t).step) for t in (text, text.replace("7", "8")))
+    assert changed(one, other) == {"flow:inner"}
 
 
 def test_opaque_state_does_not_count(load: Callable[..., ModuleType]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 
 from blake3 import blake3
 
@@ -38,15 +38,18 @@ def fingerprint(function: Any) -> CodeFingerprint:
 
     It follows globals, closures, defaults, attributes of the project's modules, annotations, class attributes and
     bases, `functools.wraps` and `partial`, and imports inside functions (the imported file counts as a whole, whether
-    it is loaded or not). The project's own is what lies under the function's source root; a library, the standard
-    library and core itself count by the names alone. Comments, formatting, docstrings and the decorators of functions
-    do not count, what a decorator made of the function does. See `describe` for how constants count. Code whose source
-    is gone, or was edited after it was loaded, counts by its bytecode.
+    it is loaded or not). The project's own is all that is not installed, wherever it lies; an installed library, the
+    standard library and core itself count by the names alone. Comments, formatting, docstrings and the decorators of
+    functions do not count, what a decorator made of the function does. See `describe` for how constants count. Code
+    whose source is gone, or was edited after it was loaded, counts by its bytecode.
     """
-    while not isinstance(function, FunctionType) and hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
     module = getattr(function, "__module__", None) or "__main__"
-    walk = _Walk(Project(source_root(module_of(function)), module))
+    project = Project(source_root(module_of(function)), module)
+    while not isinstance(function, FunctionType) and hasattr(function, "__wrapped__"):
+        if project.owns_module(type(function).__module__):
+            break  # a decorator of the project's own that is a class: what it does counts
+        function = function.__wrapped__
+    walk = _Walk(project)
     walk.start(function)
     digest = blake3(pack([[name, part[0]] for name, part in sorted(walk.parts.items())])).hexdigest()
     return CodeFingerprint("blake3:" + digest, walk.parts)
@@ -66,7 +69,7 @@ class _Walk:
 
     def start(self, function: Any) -> None:
         """Fill `parts`."""
-        described = describe(function, self.reach)
+        described = self.reach_value(function)
         if isinstance(function, FunctionType):
             self._queue = [function, *(item for item in self._queue if item is not function)]  # whatever its file
         else:
@@ -83,7 +86,23 @@ class _Walk:
         if known is None:
             known = self._names[id(thing)] = self._name(thing)
             self._held.append(thing)
+            if isinstance(thing, FunctionType) and not self.project.owns_function(thing):
+                self._inside(thing)
         return known
+
+    def _inside(self, function: FunctionType) -> None:
+        """Reach what a library's function holds of the project: what it wraps, and functions that it closes over."""
+        held = [function.__dict__.get("__wrapped__")]
+        for cell in function.__closure__ or ():
+            try:
+                held.append(cell.cell_contents)
+            except ValueError:  # the cell is still empty
+                continue
+        for item in held:
+            many = item.values() if isinstance(item, dict | MappingProxyType) else (item,)
+            for each in list(many):
+                if isinstance(each, FunctionType | type | MethodType):
+                    self.reach_value(each)
 
     def _name(self, thing: Any) -> str:
         if isinstance(thing, ModuleType):
@@ -91,8 +110,6 @@ class _Walk:
         if isinstance(thing, FunctionType):
             if self.project.owns_function(thing):
                 self._queue.append(thing)
-            elif "__wrapped__" in thing.__dict__:
-                self.reach_value(thing.__dict__["__wrapped__"])
             # the code's own name: functools.wraps gives the function that of what it wraps
             return f"{self._module(thing.__globals__.get('__name__', ''))}:{thing.__code__.co_qualname}"
         if isinstance(thing, type) and self.project.owns_module(thing.__module__):
@@ -103,7 +120,7 @@ class _Walk:
 
     def reach_value(self, value: Any) -> Any:
         """Plain data for any value; queues the functions and classes in it."""
-        return describe(value, self.reach)
+        return describe(value, self.reach, self.project.owns_module)
 
     def _module(self, name: str) -> str:
         if name not in self._modules:

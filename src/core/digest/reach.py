@@ -39,9 +39,11 @@ class Project:
     def owns_file(self, path: str) -> bool:
         """Whether the source file `path` is the project's own."""
         if path not in self._owns:
-            rest = os.sep + path[len(self.root) :]
+            # outside the root too: a package beside the script, or one that is installed to be edited
+            below = path.startswith(self.root)
+            rest = os.sep + path[len(self.root) :] if below else path
             foreign = path.startswith((_CORE, _STDLIB)) or any(part in rest for part in _INSTALLED)
-            self._owns[path] = path.startswith(self.root) and not foreign
+            self._owns[path] = (below or os.path.isabs(path)) and not foreign
         return self._owns[path]
 
     def owns_module(self, module: str) -> bool:
@@ -91,41 +93,76 @@ def functions_of(cls: type) -> list[FunctionType]:
     return found
 
 
-def describe(value: Any, reach: Callable[[Any], str]) -> Any:
+def describe(value: Any, reach: Callable[[Any], str], owns: Callable[[str], bool]) -> Any:
     """Plain data that tells `value` apart from others, the same in every process.
 
     Plain data, enums, paths, patterns, dates, numbers, numpy arrays, dataclasses, named tuples, pydantic models and
-    containers of them count by value. Functions, classes and modules count by name, and are handed to `reach`, which
-    gives that name. Everything else (frames, models, locks, loggers, instances of other classes) has no stable value:
-    it counts by the name of its type, and a global, besides, by the statement that sets it.
+    containers of them count by value, and so do instances of the project's own classes (`owns` tells of a module
+    whether it is) and plain namespaces, by their attributes. Functions, classes and modules count by name, and are
+    handed to `reach`, which gives that name. Everything else (frames, models, locks, loggers, instances of a library's
+    classes) has no stable value: it counts by the name of its type, and a global, besides, by the statements of its
+    module that set or change it.
     """
     if isinstance(value, FunctionType | type):  # by far the most common
         return ["name", reach(value)]
-    return _describe(value, reach, {}, 0)
+    return _Description(reach, owns).of(value, 0)
 
 
-def _describe(value: Any, reach: Callable[[Any], str], seen: dict[int, Any], depth: int) -> Any:
-    kind = type(value)
-    if kind in _EXACT:
-        try:
-            return ["plain", kind.__name__, pack(value)]
-        except ParameterError:
-            pass  # something inside is not plain: look at each part
-    if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType):
-        return ["name", reach(value)]
-    if id(value) in seen or depth > _DEPTH:
-        return ["again"]
-    fields = _fields(value)
-    if "__wrapped__" in fields:  # what a decorator made of a function; a step is one
-        seen[id(value)] = value
-        return ["wrapped", reach(kind), _describe(fields["__wrapped__"], reach, seen, depth + 1)]
-    parts = _parts(value, kind)
-    if parts is None:
-        return _leaf(value, kind, reach)
-    seen[id(value)] = value  # held, so that its id stays its own
-    name = kind.__name__ if kind.__module__ == "builtins" else reach(kind)
-    described = [[key, _describe(part, reach, seen, depth + 1)] for key, part in parts]
-    return [name, sorted(described, key=pack) if isinstance(value, set | frozenset) else described]
+class _Description:
+    """Describes one value; an object that appears again counts by where it stood first."""
+
+    def __init__(self, reach: Callable[[Any], str], owns: Callable[[str], bool]) -> None:
+        self._reach = reach
+        self._owns = owns
+        self._seen: dict[int, tuple[int, Any]] = {}  # holds the values, so that their ids stay their own
+
+    def _see(self, value: Any) -> None:
+        self._seen[id(value)] = (len(self._seen), value)
+
+    def of(self, value: Any, depth: int) -> Any:
+        """Plain data for `value`."""
+        kind = type(value)
+        reach = self._reach
+        if kind in _EXACT:
+            try:
+                return ["plain", kind.__name__, pack(value)]
+            except ParameterError:
+                pass  # something inside is not plain: look at each part
+        if isinstance(value, FunctionType | type | ModuleType | BuiltinFunctionType):
+            return ["name", reach(value)]
+        if id(value) in self._seen or depth > _DEPTH:
+            return ["again", self._seen.get(id(value), (-1,))[0]]
+        fields = _fields(value)
+        owned = kind.__module__ == "__main__" or self._owns(kind.__module__)
+        if "__wrapped__" in fields:  # what a decorator made of a function; a step is one
+            self._see(value)
+            rest = [[name, self.of(fields[name], depth + 1)] for name in sorted(fields)] if owned else []
+            wrapped = [item for item in rest if not item[0].startswith("__")]
+            return ["wrapped", reach(kind), self.of(fields["__wrapped__"], depth + 1), *wrapped]
+        parts = _parts(value, kind)
+        if parts is None and (owned or kind.__name__ == "SimpleNamespace" or kind.__module__ == "argparse"):
+            parts = _attributes(value, kind)
+        if parts is None:
+            return _leaf(value, kind, reach)
+        self._see(value)
+        name = kind.__name__ if kind.__module__ == "builtins" else reach(kind)
+        described = [[key, self.of(part, depth + 1)] for key, part in parts]
+        return [name, sorted(described, key=pack) if isinstance(value, set | frozenset) else described]
+
+
+def _attributes(value: Any, kind: type) -> list[tuple[Any, Any]] | None:
+    """Attributes of an instance by name; None of an enum's member and of what keeps none in Python."""
+    if hasattr(kind, "__members__"):
+        return None
+    found = dict(_fields(value))
+    for base in kind.__mro__:
+        slots = vars(base).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            try:
+                found.setdefault(name, object.__getattribute__(value, name))
+            except AttributeError:  # not set yet, or private
+                continue
+    return sorted(found.items(), key=lambda item: str(item[0])) if found or hasattr(value, "__dict__") else None
 
 
 def _parts(value: Any, kind: type) -> list[tuple[Any, Any]] | None:
@@ -141,7 +178,7 @@ def _parts(value: Any, kind: type) -> list[tuple[Any, Any]] | None:
     if hasattr(kind, "__pydantic_fields__"):
         return list(_fields(value).items())
     names: Any = getattr(kind, "__dataclass_fields__", None)
-    if kind.__module__ in {"types", "typing"}:  # list[Row], Row | None and the like
+    if kind.__module__ in {"types", "typing"} and hasattr(value, "__args__"):  # list[Row], Row | None and the like
         names = ("__origin__", "__args__")
     return None if names is None else [(name, getattr(value, name, None)) for name in names]
 

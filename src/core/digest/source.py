@@ -68,18 +68,27 @@ class _File:
         return self._codes[index]
 
     def setters(self, name: str) -> list[Any]:
-        """Statements of the module itself that set the global `name`."""
+        """Statements of the module itself that set the global `name`, or change it: `name.x = 1`, `name.add(1)`."""
         if self._setters is None:
             self._setters = {}
             for node in within(self.body):
+                called = node.value.func if isinstance(node, _ast.Expr) and isinstance(node.value, _ast.Call) else None
+                found = [called] if isinstance(called, _ast.Attribute) else []
                 for target in getattr(node, "targets", None) or [getattr(node, "target", None)]:
-                    for part in getattr(target, "elts", None) or [target]:
-                        if isinstance(part, _ast.Name):
-                            self._setters.setdefault(part.id, []).append(node)
+                    found += getattr(target, "elts", None) or [target]
+                for name_ in {_base(part) for part in found} - {""}:
+                    self._setters.setdefault(name_, []).append(node)
                 if isinstance(node, _ast.Import | _ast.ImportFrom):
                     for alias in node.names:
                         self._setters.setdefault(alias.asname or alias.name, []).append(node)
         return self._setters.get(name, [])
+
+
+def _base(target: Any) -> str:
+    """The name that an assignment's target or a called method hangs on: `x` of `x.y[0].z`; empty when none."""
+    while isinstance(target, _ast.Attribute | _ast.Subscript | _ast.Starred):
+        target = target.value
+    return str(target.id) if isinstance(target, _ast.Name) else ""
 
 
 _files: dict[str, _File] = {}
