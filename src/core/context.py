@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from core.errors import UsageError
+from core.errors import CompileError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from typing import Any
+    from typing import Any, NoReturn
 
 compiling: ContextVar[Any] = ContextVar("core.compiling", default=None)
 """The `core.compile.Recording` while a pipeline function is called to record its graph, else None."""
 
 _running: ContextVar[StepContext | None] = ContextVar("core.running", default=None)
+
+
+class Importing:
+    """Stands where the recording of a compiling pipeline stands, while a file is imported that holds pipelines."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def inline(self, name: str, *_: object) -> NoReturn:
+        """Refuse to run a pipeline: `core pipeline check` runs nothing, and `core run` runs what was asked for."""
+        raise CompileError(
+            f"pipeline {name!r} is called while {self.file!r} is imported",
+            'put the call below `if __name__ == "__main__":`',
+        )
+
+    def call(self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a step: outside a pipeline it is the plain function."""
+        return step.spec.function(*args, **kwargs)
+
+    def map(self, step: Any, iterables: tuple[Any, ...], constants: dict[str, Any]) -> list[Any]:
+        """Call a step for each item, as `Step.map` does outside a pipeline."""
+        return [step.spec.function(*items, **constants) for items in zip(*iterables, strict=True)]
 
 
 class StepContext:

@@ -239,6 +239,9 @@ def show_uncaught() -> None:
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt) and sys.stderr is not None:
+        sys.stderr.write(trace_text(error))
+        return
     if not isinstance(error, CoreError):
         sys.__excepthook__(kind, error, trace)
         return

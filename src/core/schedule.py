@@ -86,7 +86,8 @@ def drive(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], condition
         conditions.inline_limit,
     )
     with recorder, capture:
-        recorder.begin(plan, conditions.record)
+        roots = sorted({spec.source_root for spec in specs.values()})
+        recorder.begin(plan, {**conditions.record, "roots": roots})
         try:
             ending = schedule(plan, planner, specs, bench, fail_fast=conditions.fail_fast)
         except BaseException as error:

@@ -215,6 +215,11 @@ class RunView:
         return self._folded.started.get("client", {})  # type: ignore[no-any-return]
 
     @property
+    def roots(self) -> tuple[str, ...]:
+        """Folders from which its steps' modules were imported, on the machine that it ran on."""
+        return tuple(self._folded.started.get("roots", ()))
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """Words to find the run by."""
         return tuple(self._folded.started.get("tags", ()))

@@ -10,6 +10,7 @@ from functools import cached_property
 from core.artifacts import load
 from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.tracking import SqliteTrackingStore
+from core.context import Importing, compiling
 from core.errors import StoreError
 from core.model.graph import Graph, parse
 from core.plugins.registry import Registry
@@ -121,17 +122,31 @@ class Workspace:
 
     def view(self, run: str) -> RunView:
         """The run as its events tell it; nothing is read before it is looked at."""
-        return RunView(run, lambda: self._events(run), Source(self.load, self.log, self.graph, _picture))
+        source = Source(lambda ref: self.load(ref, view.roots), self.log, self.graph, _picture)
+        view = RunView(run, lambda: self._events(run), source)
+        return view
 
     def _events(self, run: str) -> tuple[Sequence[Event], bool]:
         with self:
             lease = self.tracking.lease(run)
             return self.tracking.events(run), lease is None or lease.expires_at < self.tracking.now()
 
-    def load(self, ref: ArtifactRef) -> Any:
-        """The value of an artifact."""
+    def load(self, ref: ArtifactRef, roots: Sequence[str] = ()) -> Any:
+        """The value of an artifact; its classes are looked for in the source folders `roots` first.
+
+        A file that runs a pipeline when it is imported is refused, as `core run` does.
+        """
         materializers = self.registry.materializers()
-        return load(ref, store=self.stack.artifact_store, materializers=materializers, trusted=self._trusted)
+        added = [root for root in roots if root not in sys.path and _own_folder(root)]
+        sys.path[:0] = added
+        token = compiling.set(Importing("the file of its class"))
+        try:
+            return load(ref, store=self.stack.artifact_store, materializers=materializers, trusted=self._trusted)
+        finally:
+            compiling.reset(token)
+            for root in added:
+                if root in sys.path:
+                    sys.path.remove(root)
 
     def _trusted(self, digest: str) -> bool:
         with self:
@@ -156,6 +171,14 @@ def _picture(graph: Graph, states: Mapping[str, str]) -> str:
     from core.draw import draw  # start-up time: only a notebook shows pictures
 
     return draw(graph, "svg", states)
+
+
+def _own_folder(path: str) -> bool:
+    """Whether it is there and this user's: a record that others can write must not choose what is imported."""
+    try:
+        return not hasattr(os, "getuid") or os.stat(path).st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def client_data() -> Mapping[str, str]:

@@ -6,8 +6,8 @@ import os
 import sys
 from importlib import import_module
 
-from core.context import compiling
-from core.errors import CompileError, CoreError, NotFoundError, UsageError, theirs
+from core.context import Importing, compiling
+from core.errors import CoreError, NotFoundError, UsageError, theirs
 from core.names import dotted
 from core.run import Pipeline
 from core.text import closest
@@ -15,9 +15,7 @@ from core.text import closest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, NoReturn
-
-    from core.define import Step
+    from typing import Any
 
 
 def find_pipeline(target: str) -> Pipeline[Any, Any]:
@@ -98,30 +96,8 @@ def _load_file(file: str) -> ModuleType:
     return module
 
 
-class _Importing:
-    """Stands where the recording of a compiling pipeline stands, while a file is imported that holds pipelines."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-
-    def inline(self, name: str, *_: object) -> NoReturn:
-        """Refuse to run a pipeline: `core pipeline check` runs nothing, and `core run` runs what was asked for."""
-        raise CompileError(
-            f"pipeline {name!r} is called while {self.file!r} is imported",
-            'put the call below `if __name__ == "__main__":`',
-        )
-
-    def call(self, step: Step[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a step: outside a pipeline it is the plain function."""
-        return step.spec.function(*args, **kwargs)
-
-    def map(self, step: Step[Any, Any], iterables: tuple[Any, ...], constants: dict[str, Any]) -> list[Any]:
-        """Call a step for each item, as `Step.map` does outside a pipeline."""
-        return [step.spec.function(*items, **constants) for items in zip(*iterables, strict=True)]
-
-
 def _import(name: str, file: str) -> ModuleType:
-    token = compiling.set(_Importing(file))
+    token = compiling.set(Importing(file))
     try:
         return import_module(name)
     except (CoreError, ModuleNotFoundError):

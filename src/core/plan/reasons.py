@@ -110,7 +110,9 @@ def _shown(value: Any) -> bool:
 
 
 def _inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    for name in _changed(old, new):
+    for name in sorted({*old, *new}):
+        if old.get(name) == new.get(name):  # all of it text: no 1 that equals True
+            continue
         was, now = old.get(name), new.get(name)
         if was is None or now is None:
             yield f"input {name} {'added' if was is None else 'removed'}"

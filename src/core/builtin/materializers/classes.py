@@ -67,7 +67,8 @@ def build(kind: str, name: Any, data: Any) -> Any:
     except (ImportError, AttributeError) as error:
         raise NotFoundError(
             f"class {name!r} of a stored value can't be found: {error}",
-            "run from the project's folder; a class that was renamed: run its step again with --no-cache STEP",
+            "run from the project's folder, or add it to PYTHONPATH; a class that was renamed: run its step again with "
+            "--no-cache STEP",
         ) from error
     if not isinstance(cls, type) or _kind_of(cls) != kind:
         raise CorruptDataError(

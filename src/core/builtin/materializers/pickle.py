@@ -14,7 +14,7 @@ from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 
 import cloudpickle
 
-from core.errors import OutputError
+from core.errors import NotFoundError, OutputError
 from core.names import locate, main_module, name_of
 from core.ports.materializer import Materializer
 
@@ -119,7 +119,14 @@ class CloudpickleMaterializer(Materializer):
     def load(self, source: Reader) -> Any:
         """The value. Runs code that stands in the bytes."""
         with source.open() as file:
-            return pickle.load(file)  # noqa: S301 - only with a digest that was recorded: see `core.artifacts.load`
+            try:
+                return pickle.load(file)  # noqa: S301 - only with a digest that was recorded: see `core.artifacts.load`
+            except (ImportError, AttributeError) as error:
+                raise NotFoundError(
+                    f"what a stored {source.type!r} is made of can't be found: {error}",
+                    "add the folder of its module to PYTHONPATH or install the package; what was renamed since: "
+                    "run its step again with --no-cache STEP",
+                ) from error
 
     def preview(self, value: Any) -> dict[str, Any]:
         """The class, and the text where the class has one of its own."""
