@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.errors import CorruptDataError, NotFoundError
-from core.names import locate, name_of
+from core.names import locate, main_module, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,11 +65,7 @@ def build(kind: str, name: Any, data: Any) -> Any:
     try:
         cls = locate(name)
     except (ImportError, AttributeError) as error:
-        raise NotFoundError(
-            f"class {name!r} of a stored value can't be found: {error}",
-            "run from the project's folder, or add it to PYTHONPATH; a class that was renamed: run its step again with "
-            "--no-cache STEP",
-        ) from error
+        raise NotFoundError(f"class {name!r} of a stored value can't be found: {error}", mend(error)) from error
     if not isinstance(cls, type) or _kind_of(cls) != kind:
         raise CorruptDataError(
             f"{name!r} was a {kind} when a value of it was stored, and is none now",
@@ -86,6 +82,16 @@ def build(kind: str, name: Any, data: Any) -> Any:
             object.__setattr__(made, slot, item)
         return made
     return _fill(made, cls, data)
+
+
+def mend(error: Exception) -> str:
+    """What to do where something that a value is made of can't be imported."""
+    if "'__main__'" in str(error):
+        return f"this program goes by the same module name, {main_module()!r}: rename one of the two files"
+    return (
+        "run from the project's folder, or add it to PYTHONPATH; a class that was renamed: "
+        "run its step again with --no-cache STEP"
+    )
 
 
 def _fill(made: Any, cls: Any, data: dict[str, Any]) -> Any:

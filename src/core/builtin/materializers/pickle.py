@@ -14,6 +14,7 @@ from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 
 import cloudpickle
 
+from core.builtin.materializers.classes import mend as mend_of
 from core.errors import NotFoundError, OutputError
 from core.names import locate, main_module, name_of
 from core.ports.materializer import Materializer
@@ -122,11 +123,8 @@ class CloudpickleMaterializer(Materializer):
             try:
                 return pickle.load(file)  # noqa: S301 - only with a digest that was recorded: see `core.artifacts.load`
             except (ImportError, AttributeError) as error:
-                raise NotFoundError(
-                    f"what a stored {source.type!r} is made of can't be found: {error}",
-                    "add the folder of its module to PYTHONPATH or install the package; what was renamed since: "
-                    "run its step again with --no-cache STEP",
-                ) from error
+                what = f"what a stored {source.type!r} is made of can't be found: {error}"
+                raise NotFoundError(what, mend_of(error)) from error
 
     def preview(self, value: Any) -> dict[str, Any]:
         """The class, and the text where the class has one of its own."""
