@@ -187,8 +187,7 @@ class Recorder:
         path = os.path.join(self._spill, f"{self.run}.{self.writer}.json")
         try:
             os.makedirs(self._spill, exist_ok=True)
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump({"events": self._buffer, "documents": self._documents}, file)
+            _publish(path, json.dumps({"events": self._buffer, "documents": self._documents}))
         except OSError as error:
             raise StoreError(
                 f"the last {len(self._buffer)} events of run {self.run} could be written neither to "
@@ -236,13 +235,38 @@ def replay(spill: str, tracking: TrackingStore) -> int:
     """Append what earlier runs had to keep in files in the folder `spill`; gives the number of events."""
     replayed = 0
     for path in _spilled(spill):
-        with open(path, encoding="utf-8") as file:
-            kept = json.load(file)
-        events = [Event(*item) for item in kept["events"]]
-        tracking.append(events, None, kept["documents"])
-        os.unlink(path)
+        try:
+            with open(path, encoding="utf-8") as file:
+                kept = json.load(file)
+            events = [Event(*item) for item in kept["events"]]
+            documents = kept["documents"]
+        except FileNotFoundError:
+            continue  # another run replays it at this moment
+        except (ValueError, KeyError, TypeError) as error:
+            os.replace(path, f"{path}.broken")  # kept for a look, and in nobody's way
+            os.write(2, f"core: {path}.broken holds events that can't be read: {error}\n".encode())
+            continue
+        tracking.append(events, None, documents)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue  # another run replayed it too, which changes nothing
         replayed += len(events)
     return replayed
+
+
+def _publish(path: str, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    try:
+        with open(f"{path}.part", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(f"{path}.part", path)
+    except OSError:
+        try:
+            os.unlink(f"{path}.part")
+        except OSError:
+            pass  # it was never there, or cannot be removed: nobody reads it
+        raise
 
 
 def _spilled(folder: str) -> Iterable[str]:

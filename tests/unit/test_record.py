@@ -113,3 +113,10 @@ def test_an_observer_that_raises_is_set_aside(capfd: pytest.CaptureFixture[str])
         recorder.emit(EventKind.ATTEMPT_COMPLETED, "a", 1, outputs={})
         recorder.finish()
     assert capfd.readouterr().err.count("Bad failed and is set aside") == 1
+
+
+def test_a_spoilt_file_of_events_stands_in_nobodys_way(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cut.json").write_text('{"events": [["r", "", 0')
+    assert replay(str(tmp_path), MemoryTrackingStore()) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.json.broken"]
+    assert "can't be read" in capfd.readouterr().err
