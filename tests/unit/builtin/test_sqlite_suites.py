@@ -1,6 +1,7 @@
 """The conformance suites on SQLite, and on the doubles; and that both say the same of any events."""
 
 import tempfile
+from contextlib import closing
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,8 +45,11 @@ class TestMemoryCatalog(CatalogSuite):
 def test_any_order_of_any_events_gives_what_the_double_says(chance, data):
     events = history(chance)
     order = data.draw(st.permutations(events + events[:7]))
-    with tempfile.TemporaryDirectory() as folder:
-        store, double = SqliteTrackingStore(f"{folder}/core.db", ManualClock()), MemoryTrackingStore(ManualClock())
+    double = MemoryTrackingStore(ManualClock())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(SqliteTrackingStore(f"{folder}/core.db", ManualClock())) as store,
+    ):
         double.append(events)
         while order:
             size = data.draw(st.integers(1, 20))
@@ -58,4 +62,3 @@ def test_any_order_of_any_events_gives_what_the_double_says(chance, data):
         store.delete_run(gone)
         double.delete_run(gone)
         assert answers_of(store) == answers_of(double)
-        store.close()
