@@ -6,6 +6,7 @@ import time
 
 from core.capture import Capture
 from core.execute import Bench, Result, call_hook, execute
+from core.interrupt import Terminable
 from core.model.event import EventKind
 from core.model.plan import Action
 from core.model.states import RunState, StepState
@@ -85,7 +86,7 @@ def drive(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], condition
         recorder.recorded,
         conditions.inline_limit,
     )
-    with recorder, capture:
+    with Terminable(), recorder, capture:
         roots = sorted({spec.source_root for spec in specs.values()})
         recorder.begin(plan, {**conditions.record, "roots": roots})
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -183,6 +184,21 @@ def test_read_only_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("CORE_HOME", str(blocker / "home"))
     with pytest.raises(CoreError, match="CORE_HOME"):
         pipeline(lambda: number())()
+
+
+def test_sigterm_is_recorded_and_kills(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(
+        "import sys, time\nfrom core import pipeline, step\n@step\ndef wait() -> int:\n"
+        "    print('here', flush=True)\n    time.sleep(60)\n    return 1\n@pipeline\ndef flow():\n    wait()\nflow()\n"
+    )
+    process = subprocess.Popen([sys.executable, "flow.py"], cwd=tmp_path, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"here\n"
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+    run = Client().run()
+    assert [run.state, run.steps["wait"].state] == ["cancelled", "cancelled"]
 
 
 def test_kill_9_in_a_step_reads_lost_within_three_heartbeats(tmp_path: Path, core_home: Path) -> None:
