@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from core.model.event import Event
     from core.model.graph import Graph
 
-_ENDS = {
-    EventKind.STEP_REUSED: StepState.REUSED,
-    EventKind.STEP_SKIPPED: StepState.SKIPPED,
-    EventKind.ATTEMPT_COMPLETED: StepState.COMPLETED,
-    EventKind.ATTEMPT_FAILED: StepState.FAILED,
-    EventKind.ATTEMPT_CANCELLED: StepState.CANCELLED,
-}
-
 
 class Source(Value):
     """Where a view takes from what it does not hold itself."""
@@ -344,7 +336,7 @@ def _attempt(run: str, folded: _Folded, source: Source, number: int, events: lis
         if event.kind == EventKind.METADATA:
             metadata.update(event.data["values"])
     if ends:
-        state = _ENDS[EventKind(ends[0].kind)]
+        state = TERMINAL[EventKind(ends[0].kind)]
     elif folded.state in ENDED_RUN or folded.state == RunState.LOST:
         state = StepState.LOST
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from core.model.states import StepState
 from core.model.value import Value
 
 TYPE_CHECKING = False
@@ -38,15 +39,14 @@ class EventKind(StrEnum):
     """data: hook, error. Changes nothing else."""
 
 
-TERMINAL = frozenset(
-    {
-        EventKind.STEP_REUSED,
-        EventKind.STEP_SKIPPED,
-        EventKind.ATTEMPT_COMPLETED,
-        EventKind.ATTEMPT_FAILED,
-        EventKind.ATTEMPT_CANCELLED,
-    },
-)
+TERMINAL = {
+    EventKind.STEP_REUSED: StepState.REUSED,
+    EventKind.STEP_SKIPPED: StepState.SKIPPED,
+    EventKind.ATTEMPT_COMPLETED: StepState.COMPLETED,
+    EventKind.ATTEMPT_FAILED: StepState.FAILED,
+    EventKind.ATTEMPT_CANCELLED: StepState.CANCELLED,
+}
+"""Kinds that end an attempt, and the state that each leaves."""
 
 
 class Event(Value):

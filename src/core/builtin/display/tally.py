@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.model.event import EventKind
+from core.model.event import TERMINAL, EventKind
 from core.model.states import RunState, StepState
 from core.model.value import Value
 from core.text import duration, first_line, safe, short
@@ -12,14 +12,7 @@ if TYPE_CHECKING:
     from core.model.event import Event
     from core.model.plan import Plan
 
-_STATES = {
-    EventKind.ATTEMPT_STARTED: StepState.RUNNING,
-    EventKind.ATTEMPT_COMPLETED: StepState.COMPLETED,
-    EventKind.ATTEMPT_FAILED: StepState.FAILED,
-    EventKind.ATTEMPT_CANCELLED: StepState.CANCELLED,
-    EventKind.STEP_REUSED: StepState.REUSED,
-    EventKind.STEP_SKIPPED: StepState.SKIPPED,
-}
+_STATES = {EventKind.ATTEMPT_STARTED: StepState.RUNNING, **TERMINAL}
 _COUNTED = (
     (StepState.COMPLETED, "ran"),
     (StepState.REUSED, "reused"),
