@@ -52,3 +52,23 @@ def closest(name: str, known: Iterable[object]) -> str:
 
     close = get_close_matches(name, [str(item) for item in known], 1, 0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def iso(at: float | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds, or None."""
+    if at is None:
+        return None
+    from datetime import UTC, datetime  # start-up time: a run that nobody looks at needs no dates
+
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def html_table(rows: Iterable[tuple[str, str]]) -> str:
+    """Two columns for a notebook."""
+    cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in rows)
+    return f"<table>{cells}</table>"
+
+
+def escape(text: str) -> str:
+    """`text` as HTML shows it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -11,14 +11,26 @@ from core.model.event import TERMINAL, EventKind
 from core.model.nothing import NOTHING
 from core.model.states import ENDED_RUN, RunState, StepState
 from core.model.value import Value
+from core.text import closest, escape, html_table, iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from core.model.event import Event
     from core.model.graph import Graph
+
+
+class _Named(dict):  # type: ignore[type-arg]  # of views: naming them here would import typing
+    """A dict of what has names; a wrong one is told with the closest right one."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise _NoSuchName(f"there is no {name!r} here{closest(name, self)}", f"there are: {', '.join(self) or 'none'}")
+
+
+class _NoSuchName(NotFoundError, KeyError):
+    """A `KeyError` too, as from any dict."""
 
 
 class Source(Value):
@@ -72,7 +84,7 @@ class ArtifactView(Value):
         )
 
     def _repr_html_(self) -> str:
-        return _html_table([("artifact", self.name), *((k, str(v)) for k, v in self.to_data().items())])
+        return html_table([("artifact", self.name), *((k, str(v)) for k, v in self.to_data().items())])
 
 
 class AttemptView(Value):
@@ -124,7 +136,7 @@ class StepView(Value):
     @property
     def outputs(self) -> Mapping[str, ArtifactView]:
         """Artifacts of the newest attempt, by output name."""
-        return self.last.outputs if self.last else {}
+        return self.last.outputs if self.last else _Named()
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -241,7 +253,7 @@ class RunView:
         """Steps by node id, in the order of the graph; those that have not begun included."""
         folded = self._folded
         names = [node.id for node in self.graph.nodes] if folded.started else list(folded.steps)
-        return {name: self._step(name) for name in names}
+        return _Named((name, self._step(name)) for name in names)
 
     def _step(self, name: str) -> StepView:
         folded = self._folded
@@ -280,7 +292,7 @@ class RunView:
 
     def _repr_html_(self) -> str:
         rows = [(step.name, f"{step.state} {step.reason}") for step in self.steps.values()]
-        return f"<b>{_escape(repr(self))}</b>{self.picture()}" + _html_table(rows)
+        return f"<b>{escape(repr(self))}</b>{self.picture()}" + html_table(rows)
 
 
 class _Folded(Value):
@@ -343,10 +355,10 @@ def _attempt(run: str, folded: _Folded, source: Source, number: int, events: lis
         state = StepState.RUNNING
     data = (start.data if start else {}) | (ends[0].data if ends else {})
     producer = tuple(data.get("source", (run, events[0].step, number)))
-    outputs = {
-        name: ArtifactView(name, ArtifactRef.from_data(item), producer, source)
+    outputs = _Named(
+        (name, ArtifactView(name, ArtifactRef.from_data(item), producer, source))
         for name, item in data.get("outputs", {}).items()
-    }
+    )
     return AttemptView(
         number=number,
         state=state,
@@ -373,21 +385,3 @@ def _attempt_data(attempt: AttemptView) -> dict[str, Any]:
         "key": attempt.key,
         "inputs": {name: list(taken) for name, taken in attempt.inputs.items()},
     }
-
-
-def iso(at: float | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds, or None."""
-    if at is None:
-        return None
-    from datetime import UTC, datetime  # start-up time: a run that nobody looks at needs no dates
-
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _html_table(rows: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(f"<tr><td>{_escape(name)}</td><td>{_escape(text)}</td></tr>" for name, text in rows)
-    return f"<table>{cells}</table>"
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

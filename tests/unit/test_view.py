@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import NotFoundError
 from core.model.event import Event, EventKind
 from core.model.graph import Graph, Node
 from core.model.states import RunState, StepState
@@ -100,3 +102,12 @@ def test_it_shows_itself() -> None:
     assert "failed" in repr(run)
     assert "<svg/><table>" in run._repr_html_()
     assert "b failed" in repr(run.steps["c"])
+
+
+def test_a_wrong_name_is_told_with_the_closest() -> None:
+    run = view(FIRST)
+    with pytest.raises(NotFoundError, match="no 'aa' here"):
+        run.steps["aa"]
+    with pytest.raises(KeyError):
+        run.steps["a"].outputs["model"]
+    assert run.steps.get("nope") is None

@@ -10,8 +10,7 @@ from core.cli.lookup import opened
 from core.cli.output import emit, lasted, listing, local, readable_log, say, size, table
 from core.errors import ConflictError, NotFoundError
 from core.model.states import RunState
-from core.text import clean_lines, closest, safe, short
-from core.view import iso
+from core.text import clean_lines, closest, iso, safe, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
