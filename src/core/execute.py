@@ -142,12 +142,14 @@ def call_hook(bench: Bench, node: Node, spec: StepSpec, result: Result) -> None:
         return
     context = _context(bench, node, result.attempt)
     token = enter(context)
+    bench.capture.begin(node.id, result.attempt)  # what it prints stands in the step's log
     try:
         hook(context) if result.error is None else hook(context, result.error)
     except Exception as error:  # noqa: BLE001 - the border of the user's hook
         error = error.with_traceback(own_frames(error.__traceback__))
         bench.recorder.emit(EventKind.HOOK_FAILED, node.id, result.attempt, hook=hook.__name__, error=error_data(error))
     finally:
+        bench.capture.end()
         leave(token)
         context.close()
 
@@ -205,10 +207,9 @@ def _save(bench: Bench, node: Node, spec: StepSpec, signature: Signature, return
     for output in signature.outputs:
         wrong = matches(values[output.name], output.annotation)
         if wrong:
-            raise OutputError(
-                f"output {output.name!r} of {step} is not what its annotation says: {wrong}",
-                "correct the return annotation or the returned value",
-            )
+            forgotten = len(values) == 1 and values[output.name] is None
+            hint = "end it with `return ...`" if forgotten else "correct the return annotation or the returned value"
+            raise OutputError(f"output {output.name!r} of {step} is not what its annotation says: {wrong}", hint)
     outputs: Outputs = {}
     chosen = spec.options.materializers
     for name, value in values.items():

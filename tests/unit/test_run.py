@@ -209,6 +209,23 @@ def test_hooks_are_called_and_change_nothing(capfd: pytest.CaptureFixture[str]) 
     capfd.readouterr()
 
 
+def test_what_a_hook_prints_stands_in_its_steps_log(capfd: pytest.CaptureFixture[str]) -> None:
+    @step(on_success=lambda context: print("hook of", context.step))
+    def first() -> int:
+        print("first itself")
+        return 1
+
+    @step
+    def second(number: int) -> int:
+        print("second itself")
+        return number
+
+    run = pipeline(lambda: second(first()))()
+    assert run.steps["first"].log() == "first itself\nhook of first\n"
+    assert run.steps["second"].log() == "second itself\n"
+    capfd.readouterr()
+
+
 def test_what_a_step_prints_goes_to_its_log_and_on(capfd: pytest.CaptureFixture[str]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     logging.getLogger("core-test").addHandler(handler)
