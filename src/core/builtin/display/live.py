@@ -199,19 +199,20 @@ class Picture:
         every = list(tally.steps.values())
         room = max(options.height or console.size.height, 8) - 4
         if len(every) <= room:
-            yield Group(head, _tree(every, now, plain=plain))
+            yield Group(head, _tree(every, now, options.max_width, plain=plain))
             return
         chosen = [step for step in every if step.state in _SHOWN_FIRST]
-        yield Group(head, _tree(chosen[-room:], now, plain=plain), _counts(tally, len(chosen) - room))
+        tree = _tree(chosen[-room:], now, options.max_width, plain=plain)
+        yield Group(head, tree, _counts(tally, len(chosen) - room))
 
 
-def _tree(steps: Iterable[Step], now: float, *, plain: bool) -> Table:
+def _tree(steps: Iterable[Step], now: float, width: int, *, plain: bool) -> Table:
     """One line for each step: branch, icon, name, time, and why."""
     table = Table.grid(padding=(0, 1))
-    for wide in ({"no_wrap": True}, {"no_wrap": True, "overflow": "ellipsis", "max_width": 40}):
-        table.add_column(**wide)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, min(40, width - 36)))
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column()  # the only one that gives way where the terminal is narrow; its text is cut, not wrapped
     shown = list(steps)
     for number, step in enumerate(shown, 1):
         icon, letter, style = _LOOKS.get(step.state, _OTHER)
@@ -224,7 +225,8 @@ def _tree(steps: Iterable[Step], now: float, *, plain: bool) -> Table:
         note = step.note if step.note or step.state is not StepState.REUSED else "reused"
         name_style = style if step.state in _SHOWN_FIRST else "dim" if step.state is StepState.PENDING else ""
         note_style = "red" if step.state is StepState.FAILED else "dim"
-        table.add_row(mark, Text(step.name, name_style), Text(took, "dim"), Text(note, note_style))
+        why = Text(note, note_style, no_wrap=True, overflow="ellipsis")
+        table.add_row(mark, Text(step.name, name_style), Text(took, "dim"), why)
     return table
 
 

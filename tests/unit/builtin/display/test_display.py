@@ -139,6 +139,16 @@ def test_live_draws_the_tree() -> None:
     assert lines[6].startswith("training failed in 1.00 s: 1 ran")
 
 
+def test_in_a_narrow_terminal_only_the_reasons_are_cut() -> None:
+    stream = io.StringIO()
+    console = terminal(stream, color_system=None, width=46)
+    play(LiveDisplay(stream, console), ["load", "train", "evaluate"], FACTS).close()
+    last = stream.getvalue().rpartition("training  run 4f1dab12")[2]
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).rstrip() for line in last.splitlines()]
+    assert lines[1] == "├─ ↺ load            same code, parameters an…"
+    assert lines[2] == "├─ ✗ train    0.50 s ValueError: bad"
+
+
 def test_live_collapses_a_big_graph() -> None:
     stream = io.StringIO()
     names = [f"s{number}" for number in range(5000)]
