@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from core.digest import digest_of
+from core.text import readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,5 +195,6 @@ def _code_line(change: Change) -> str:
 def _short(value: Any) -> str:
     if value is None:
         return "none"
-    text = value[:15] if isinstance(value, str) and value.startswith("blake3:") else str(value)
+    text = value if isinstance(value, str) else readable(value)
+    text = text[:15] if text.startswith("blake3:") else text
     return text if len(text) <= 60 else f"{text[:57]}..."

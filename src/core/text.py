@@ -46,6 +46,20 @@ def first_line(text: str) -> str:
     return line if len(line) <= LINE else line[: LINE - 3] + "..."
 
 
+def readable(plain: object) -> str:
+    """Plain data as a person would write it: `Config(rows=3)` for what the graph holds as a class and its fields."""
+    if isinstance(plain, list):
+        return f"[{', '.join(map(readable, plain))}]"
+    if not isinstance(plain, dict):
+        return repr(plain)
+    if plain.keys() == {"$", "value"}:
+        kind, value = str(plain["$"]).rpartition(":")[2].rpartition(".")[2], plain["value"]
+        if isinstance(value, dict):
+            return f"{kind}({', '.join(f'{name}={readable(item)}' for name, item in value.items())})"
+        return f"{kind}({readable(value)})"
+    return f"{{{', '.join(f'{name!r}: {readable(item)}' for name, item in plain.items())}}}"
+
+
 def closest(name: str, known: Iterable[object]) -> str:
     """`"; did you mean 'x'?"` with the name among `known` that is most like `name`, or the empty string."""
     from difflib import get_close_matches  # start-up time: only an error needs it

@@ -14,7 +14,7 @@ from core.model.graph import Collect, Constant, Edge, Graph, Node
 from core.model.plan import Action, CachedResult, Decision
 from core.model.spec import StepOptions, StepSpec
 from core.plan import Planner
-from core.plan.reasons import ago
+from core.plan.reasons import _at, ago
 from core.ports.tracking_store import LatestAttempt, TrackingStore
 
 if TYPE_CHECKING:
@@ -168,6 +168,21 @@ def test_a_changed_parameter_is_shown_from_and_to() -> None:
     assert told["split"].startswith("reuse")
     told = reasons(replaced(train=TRAIN._replace(parameters={"gama": 0.01})))
     assert told["train"] == "run: parameter gama added; parameter gamma removed"
+
+
+def test_of_an_object_the_fields_that_changed_are_shown() -> None:
+    def config(rows: int, path: str) -> Any:
+        inner = {"$": "run:Source", "value": {"path": path}}
+        return LOAD._replace(parameters={"config": {"$": "run:Config", "value": {"rows": rows, "source": inner}}})
+
+    history = History()
+    run(history, replaced(load=config(3, "a")))
+    plan = planner(history, replaced(load=config(4, "b"))).plan()
+    assert plan.decisions["load"].reason == "parameter config.rows 3 -> 4; parameter config.source.path 'a' -> 'b'"
+
+
+def test_a_place_in_a_session_is_a_cell_or_nothing() -> None:
+    assert [_at("run.py:3"), _at("<ipython-input-9-a1e715a8>:2"), _at("")] == [" (run.py:3)", " (cell 9, line 2)", ""]
 
 
 @pytest.mark.parametrize("value", ["100", 100.0, [100], None, "x" * 1000, list(range(1000))])

@@ -9,8 +9,8 @@ from core.cli.command import Command, natural
 from core.cli.lookup import opened
 from core.cli.output import emit, lasted, listing, local, readable_log, say, size, table
 from core.errors import ConflictError, NotFoundError
-from core.model.states import RunState
-from core.text import clean_lines, closest, iso, safe, short
+from core.model.states import RunState, StepState
+from core.text import clean_lines, closest, iso, readable, safe, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,9 +106,11 @@ def _describe(run: RunView) -> None:
             print(f"{name:<11} {safe(str(value))}")
     print()
     table(("step", "state", "time", "attempts", "outputs", "reason"), [_step(step) for step in run.steps.values()])
-    for step in run.steps.values():
-        if step.metadata:
-            print(f"\n{safe(step.name)} logged: {safe(_pairs(step.metadata))}")
+    told = [step for step in run.steps.values() if step.metadata]
+    if told:
+        print()
+    for step in told:
+        print(f"{safe(step.name)} logged: {safe(_pairs(step.metadata))}")
     for step in run.steps.values():
         if step.error:
             print(f"\n{safe(step.name)} failed: {clean_lines(_error(step.error))}")
@@ -129,7 +131,7 @@ def _error(error: Mapping[str, Any]) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+    return ", ".join(f"{name}={readable(value)}" for name, value in values.items())
 
 
 def _logs_arguments(parser: Parser) -> None:
@@ -166,6 +168,8 @@ def _print_log(run: RunView, step: StepView, arguments: Namespace) -> None:
         text = "".join(text.splitlines(keepends=True)[-arguments.tail :] if arguments.tail > 0 else [])
     if arguments.step is None and text:
         say(f"== {safe(step.name)}")
+    elif arguments.step and not text and step.state == StepState.REUSED:
+        say(f"{safe(step.name)} did not run here: {step.reason}")
     if sys.stdout.isatty():
         text = readable_log(text, colour=not os.environ.get("NO_COLOR"))
     sys.stdout.write(text)

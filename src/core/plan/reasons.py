@@ -6,6 +6,7 @@ import json
 
 from core.digest.canonical import pack
 from core.errors import NotFoundError
+from core.text import readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,17 +75,25 @@ def _code(old: str, code: CodeFingerprint, function: str, document: Callable[[st
         before = None
     own = function if function in code.parts else list(code.parts)[-1]
     if not isinstance(before, dict):  # only that it changed is known
-        yield f"code of {_label(own)} changed ({code.parts[own][1]})"
+        yield f"code of {_label(own)} changed{_at(code.parts[own][1])}"
         return
     for name in sorted({*before, *code.parts}, key=lambda name: (name != own, name)):
         if name not in code.parts:
-            yield f"code of {_label(name)} removed ({before[name][1]})"
+            yield f"code of {_label(name)} removed{_at(before[name][1])}"
             continue
         digest, place = code.parts[name]
         if name not in before:
-            yield f"code of {_label(name)} added ({place})"
+            yield f"code of {_label(name)} added{_at(place)}"
         elif before[name][0] != digest:
-            yield f"code of {_label(name)} changed ({place})"
+            yield f"code of {_label(name)} changed{_at(place)}"
+
+
+def _at(place: str) -> str:
+    """Where it stands, for people; of a name that was typed into a session nothing but the session is known."""
+    file, _, line = place.rpartition(":")
+    if file.startswith("<ipython-input-"):
+        return f" (cell {file.split('-')[2]}, line {line})"
+    return f" ({place})" if place else ""
 
 
 def _label(part: str) -> str:
@@ -100,13 +109,26 @@ def _parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]
         elif name not in new:
             yield f"parameter {name} removed"
         else:
-            change = f"{old[name]!r} -> {new[name]!r}" if _shown(old[name]) and _shown(new[name]) else "changed"
-            yield f"parameter {name} {change}"
+            yield from _parameter(name, old[name], new[name])
+
+
+def _parameter(name: str, old: Any, new: Any) -> Iterator[str]:
+    """From which value to which; of an object of a class only the fields that differ."""
+    fields = [value["value"] for value in (old, new) if _is_object(value)]
+    if len(fields) == 2 and old["$"] == new["$"] and fields[0].keys() == fields[1].keys():
+        for field in _changed(*fields):
+            yield from _parameter(f"{name}.{field}", fields[0][field], fields[1][field])
+        return
+    yield f"parameter {name} {f'{readable(old)} -> {readable(new)}' if _shown(old) and _shown(new) else 'changed'}"
+
+
+def _is_object(plain: Any) -> bool:
+    return isinstance(plain, dict) and ":" in str(plain.get("$")) and isinstance(plain.get("value"), dict)
 
 
 def _shown(value: Any) -> bool:
     cut = isinstance(value, dict) and list(value) == ["digest"]  # what `own_fingerprint` leaves of a large value
-    return not cut and len(repr(value)) <= MAX_VALUE
+    return not cut and len(readable(value)) <= MAX_VALUE
 
 
 def _inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

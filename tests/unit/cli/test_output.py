@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cli.output import clean_lines, emit, lasted, listing, readable_log, size, table
+from core.text import readable
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -72,3 +73,9 @@ def test_lasted() -> None:
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1 << 50, "1024.0 TiB")])
 def test_size(count: int, text: str) -> None:
     assert size(count) == text
+
+
+def test_plain_data_reads_as_it_was_written() -> None:
+    config = {"$": "run:Outer.Config", "value": {"rows": 3, "kind": {"$": "run:Kind", "value": "LOW"}}}
+    assert readable(config) == "Config(rows=3, kind=Kind('LOW'))"
+    assert readable({"a": [1, {"$": "tuple", "value": [None]}]}) == "{'a': [1, tuple([None])]}"

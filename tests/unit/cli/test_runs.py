@@ -164,6 +164,9 @@ def test_logs(core: Core) -> None:
     assert core("runs", "logs", run, "load", "--attempt", "2").code == 3
     assert core("runs", "logs", run, "laod").err.count("did you mean 'load'") == 1
     assert core("runs", "logs", run, "load", "--tail", "0").out == ""
+    again = core("runs", "logs", ran(core, "-p", "rows=7"), "load")
+    assert again.out == ""
+    assert again.err.startswith("load did not run here: same code, parameters and inputs as run ")
 
 
 def test_diff(core: Core) -> None:
