@@ -84,10 +84,14 @@ class StepContext:
 
 def get_context() -> StepContext:
     """The context of the step that is running here; raises `UsageError` outside a step."""
+    return _current("get_context")
+
+
+def _current(asked: str) -> StepContext:
     context = _running.get()
     if context is None:
         raise UsageError(
-            "get_context() was called outside a running step",
+            f"{asked}() was called outside a running step",
             "call it inside a function decorated with @step, while a pipeline runs",
         )
     return context
@@ -95,7 +99,7 @@ def get_context() -> StepContext:
 
 def log_metadata(**values: Any) -> None:
     """Record plain values with the running step's attempt: `log_metadata(accuracy=0.93)`."""
-    get_context().log_metadata(**values)
+    _current("log_metadata").log_metadata(**values)
 
 
 def enter(context: StepContext) -> object:

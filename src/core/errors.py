@@ -16,6 +16,7 @@ PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _HEAD = "Traceback (most recent call last):\n"
 LIBRARY = os.path.dirname(os.__file__) + os.sep
 """Folder of the standard library."""
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class CoreError(Exception):
@@ -227,7 +228,8 @@ def explain(error: BaseException) -> str:
         text = trace_text(cause)
     elif not isinstance(error, RunFailed):
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if theirs(frame.filename)]
-        text = "".join(traceback.format_list(own[-1:]))
+        written = [frame for frame in own if not _INSTALLED.intersection(frame.filename.split(os.sep))]
+        text = "".join(traceback.format_list((written or own)[-1:]))
     name = "" if isinstance(error, CoreError) else f"{type(error).__name__}: "
     return f"{text}core: {name}{error}"
 

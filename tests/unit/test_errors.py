@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,20 @@ def test_what_the_standard_library_raised_for_the_user_is_theirs() -> None:
     with pytest.raises(ValueError, match="Expecting value") as caught:
         json.loads("]")
     assert raised_by_them(caught.value)
+
+
+def test_the_line_shown_is_not_one_of_an_installed_package(tmp_path: Path) -> None:
+    library = tmp_path / "site-packages" / "library.py"
+    names: dict[str, Any] = {}
+    exec(compile("def mean(x): return x.mean", library, "exec"), names)  # noqa: S102 - stands for an installed package
+
+    @pipeline
+    def flow() -> None:
+        names["mean"](again(1))
+
+    with pytest.raises(CompileError) as caught:
+        flow()
+    assert 'names["mean"](again(1))' in explain(caught.value)
 
 
 def test_explain_shows_the_users_traceback_and_then_the_message() -> None:

@@ -14,6 +14,7 @@ from core.model.spec import MISSING
 from core.model.value import Value
 from core.names import name_of
 from core.signature import read_inputs
+from core.text import closest
 from core.values import from_plain, to_plain
 
 TYPE_CHECKING = False
@@ -79,7 +80,11 @@ def _bind(
     for key, value in kwargs.items():
         if key in given or key not in inputs:
             what = "got two values for" if key in given else "has no"
-            raise ParameterError(f"pipeline {name!r} {what} parameter {key!r}", f"its parameters are {names}")
+            hint = f"its parameters are {names}"
+            owner, _, field = key.partition(".")
+            if field and owner in inputs:
+                hint += f"; give a field with its object: {owner}='{{\"{field}\": ...}}'"
+            raise ParameterError(f"pipeline {name!r} {what} parameter {key!r}{closest(key, inputs)}", hint)
         given[key] = value
     plain: dict[str, Any] = {}
     values: dict[str, Any] = {}

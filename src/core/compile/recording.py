@@ -89,7 +89,8 @@ class Recording:
             if isinstance(iterable, Ref | Fields):
                 raise CompileError(
                     f"{step.spec.name}.map() was given {iterable!r}, whose length is known only when it runs",
-                    "map over a list that is known when the pipeline is compiled",
+                    "map over a list that is known when the pipeline is compiled; "
+                    "what is the same for every call is passed by name",
                 )
         lists = [list(iterable) for iterable in iterables]
         if len({len(items) for items in lists}) != 1:

@@ -83,4 +83,5 @@ def _model(kind: Any, value: dict[str, Any], path: str) -> Any:
     except ValueError as error:
         first = next(iter(error.errors())) if hasattr(error, "errors") else {"loc": (), "msg": str(error)}
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-        raise Misfit(f"{path}{place} does not fit {describe(kind)}: {first['msg']}") from error
+        name = describe(kind)
+        raise Misfit(f"{path}{place} does not fit {name}: {first['msg']}", f"give what {name} accepts") from None
