@@ -117,6 +117,7 @@ class Recorder:
     def end(self, state: RunState, error: BaseException | None) -> None:
         """Record that the run ended, and how."""
         said = f"{type(error).__name__}: {message_of(error)}".splitlines()[0][:500] if error is not None else ""
+        said = said.rstrip(": ")  # Ctrl-C has no message
         self.emit(EventKind.RUN_ENDED, state=state, error=said)
         try:
             self.finish()
