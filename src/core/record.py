@@ -132,8 +132,11 @@ class Recorder:
         seq, at = next(self._numbers), time.time()
         event = Event(self.run, step, attempt, self.writer, seq, kind, at, epoch, data, self.project, self.actor)
         self._buffer.append(event)
-        for observer in list(self._observers):
-            self._guard(observer, lambda told: told.event(event))
+        for observer in self._observers:
+            try:
+                observer.event(event)
+            except Exception as error:  # noqa: BLE001 - border of a plugin: a display must not end a run
+                self._set_aside(observer, error)
         if not self._recorded:
             return
         if len(self._buffer) >= BUFFER or time.monotonic() - self._flushed >= self._group:
@@ -204,8 +207,11 @@ class Recorder:
         try:
             tell(observer)
         except Exception as error:  # noqa: BLE001 - border of a plugin: a display must not end a run
-            self._observers.remove(observer)
-            os.write(2, f"core: {type(observer).__name__} failed and is set aside: {error!r}\n".encode())
+            self._set_aside(observer, error)
+
+    def _set_aside(self, observer: Observer, error: Exception) -> None:
+        self._observers = [other for other in self._observers if other is not observer]
+        os.write(2, f"core: {type(observer).__name__} failed and is set aside: {error!r}\n".encode())
 
     def _keep(self) -> None:
         """The recorder's own thread: appends what waited long enough, renews the lease, calls `tick`."""

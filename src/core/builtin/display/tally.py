@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from core.model.event import Event
     from core.model.plan import Plan
 
-_STATES = {EventKind.ATTEMPT_STARTED: StepState.RUNNING, **TERMINAL}
+_STATES: dict[str, StepState] = {EventKind.ATTEMPT_STARTED: StepState.RUNNING}
+_STATES.update(TERMINAL.items())
 _COUNTED = (
     (StepState.COMPLETED, "ran"),
     (StepState.REUSED, "reused"),
@@ -61,14 +62,12 @@ class Tally:
 
     def take(self, event: Event) -> Step | None:
         """Take up an event; gives the step when its state changed."""
-        if event.kind == EventKind.RUN_STARTED:
-            self.state, self.began = RunState.RUNNING, event.at
-        elif event.kind == EventKind.RUN_ENDED:
-            self.state, self.ended = RunState(event.data["state"]), event.at
-            self.error = first_line(str(event.data.get("error") or ""))
-        if not event.step or event.kind not in _STATES:
+        if not event.step:
+            self._take_of_run(event)
             return None
-        state = _STATES[EventKind(event.kind)]
+        state = _STATES.get(event.kind)
+        if state is None:
+            return None
         before = self.steps.get(event.step) or Step(safe(event.step), StepState.PENDING)
         began = event.at if state is StepState.RUNNING else before.began
         ran = state in {StepState.COMPLETED, StepState.FAILED, StepState.CANCELLED}
@@ -78,6 +77,13 @@ class Tally:
         self.counts[state] += 1
         self.steps[event.step] = step
         return step
+
+    def _take_of_run(self, event: Event) -> None:
+        if event.kind == EventKind.RUN_STARTED:
+            self.state, self.began = RunState.RUNNING, event.at
+        elif event.kind == EventKind.RUN_ENDED:
+            self.state, self.ended = RunState(event.data["state"]), event.at
+            self.error = first_line(str(event.data.get("error") or ""))
 
     @property
     def done(self) -> int:
