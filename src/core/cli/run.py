@@ -167,7 +167,7 @@ def _plan(pipeline: Pipeline[Any, Any], parameters: Mapping[str, Any], options: 
     ]
     if form == "table":
         table(("step", "action", "reason"), [list(row.values()) for row in rows])
-        say(f"{len(rows)} steps on stack {plan.stack!r}; nothing ran")
+        say(f"{len(rows)} {'step' if len(rows) == 1 else 'steps'} on stack {plan.stack!r}; nothing ran")
     else:
         emit({"pipeline": plan.graph.pipeline, "stack": plan.stack, "steps": rows}, form)
     return 0
