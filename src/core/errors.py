@@ -39,6 +39,10 @@ class CoreError(Exception):
         hint = f"\n  hint: {self.hint}" if self.hint else ""
         return f"{self.message} [{self.code}]{hint}"
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of core's own frames."""
+        return explain(self).splitlines()
+
 
 class RunFailed(CoreError):
     """A run ended without completing; `run` is its view, `__cause__` the first failed step's exception."""
