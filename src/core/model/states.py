@@ -46,5 +46,3 @@ class StepState(StrEnum):
 
 
 ENDED_RUN = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED})
-DONE_STEP = frozenset({StepState.COMPLETED, StepState.REUSED})
-ENDED_STEP = frozenset(StepState) - {StepState.PENDING, StepState.RUNNING}

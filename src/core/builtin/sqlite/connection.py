@@ -73,21 +73,6 @@ class Database:
         finally:
             self._lock.release()
 
-    def read_each(self, sql: str, many: Sequence[Sequence[Any]]) -> list[list[Any]]:
-        """All rows of a query for each of `many` parameters, from one state of the database."""
-        self._enter()
-        try:
-            self._connection.execute("BEGIN")
-            try:
-                return [self._connection.execute(sql, parameters).fetchall() for parameters in many]
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-        except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
-            raise explained(error, self.path) from error
-        finally:
-            self._lock.release()
-
     def check(self) -> list[str]:
         """Damage that a full check finds, one line each; it reads the whole file."""
         return [row[0] for row in self.read("PRAGMA quick_check") if row[0] != "ok"]
