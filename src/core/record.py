@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections import deque
 from itertools import count
 
 from core.errors import CoreError, StoreError, message_of
@@ -65,7 +66,7 @@ class Recorder:
         self._observers = list(observers)
         self._spill = spill
         self._tick = tick
-        self._buffer: list[Event] = []
+        self._buffer: deque[Event] = deque()  # put in at the right, taken out at the left: no lock
         self._documents: dict[str, str] = {}
         self._numbers = count()
         self._recorded = False
@@ -139,7 +140,9 @@ class Recorder:
                 self._set_aside(observer, error)
         if not self._recorded:
             return
-        if len(self._buffer) >= BUFFER or time.monotonic() - self._flushed >= self._group:
+        waited = time.monotonic() - self._flushed
+        due = waited >= self._group and not self._writing.locked()  # else the other thread is at it
+        if due or waited >= self._longest or len(self._buffer) >= BUFFER:
             self.flush()
         elif not self._wake.is_set():
             self._wake.set()
@@ -153,16 +156,15 @@ class Recorder:
         with self._writing:
             if self._refused is not None:
                 raise self._refused
-            events, self._buffer = self._buffer, []
-            documents, self._documents = self._documents, {}
+            events = [self._buffer.popleft() for _ in range(len(self._buffer))]
+            documents = dict(self._documents)
             if not events and not documents:
                 return
             began = time.monotonic()
             try:
                 self.tracking.append(events, self._lease, documents)
             except BaseException as error:  # Ctrl-C too: appending them again does nothing if they arrived
-                self._buffer = events + self._buffer
-                self._documents = documents | self._documents
+                self._buffer.extendleft(reversed(events))
                 if not isinstance(error, StoreError):
                     self._refused = error if isinstance(error, CoreError) else None
                     raise
@@ -171,6 +173,8 @@ class Recorder:
                 self._away = error
             else:
                 self._recorded, self._away = True, None
+                for digest in documents:
+                    del self._documents[digest]
             self._flushed = time.monotonic()
             self._group = min(max(4 * (self._flushed - began), GROUP), self._longest)
 
@@ -191,7 +195,7 @@ class Recorder:
         path = os.path.join(self._spill, f"{self.run}.{self.writer}.json")
         try:
             os.makedirs(self._spill, exist_ok=True)
-            _publish(path, json.dumps({"events": self._buffer, "documents": self._documents}))
+            _publish(path, json.dumps({"events": list(self._buffer), "documents": self._documents}))
         except OSError as error:
             raise StoreError(
                 f"the last {len(self._buffer)} events of run {self.run} could be written neither to "

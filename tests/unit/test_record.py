@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -120,3 +122,23 @@ def test_a_spoilt_file_of_events_stands_in_nobodys_way(tmp_path: Path, capfd: py
     assert replay(str(tmp_path), MemoryTrackingStore()) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["cut.json.broken"]
     assert "can't be read" in capfd.readouterr().err
+
+
+def test_no_event_is_lost_between_two_threads() -> None:
+    store = MemoryTrackingStore()
+    with Recorder(store, "r") as recorder:
+        recorder.emit(EventKind.RUN_STARTED, pipeline="p", stack="s", graph="g")
+        recorder.flush()
+        recorder._group = recorder._longest = 1e-6
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        other = threading.Thread(target=lambda: [recorder.flush() for _ in range(3_000)])
+        other.start()
+        for number in range(3_000):
+            recorder.document(str(number), "text")
+            recorder.emit(EventKind.METADATA, "a", 1, values={})
+        other.join()
+        sys.setswitchinterval(before)
+        recorder.finish()
+    assert [event.seq for event in store.events("r")] == list(range(3_001))
+    assert store.document("2999") == "text"
