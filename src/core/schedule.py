@@ -150,6 +150,8 @@ def _decide(planner: Planner, decision: Decision, node: Node, done: Mapping[str,
         decision = planner.decide(node, done)
     if decision.action is Action.REUSE and decision.cached is not None:
         gone = _unreadable(decision.cached.outputs, bench)
+        if decision.cached.run == bench.recorder.run:  # whether it is recorded by now hangs on milliseconds
+            gone = f"runs beside {decision.cached.step}, which has the same code, parameters and inputs"
         if gone:
             decision = decision._replace(action=Action.RUN, reason=gone, cached=None)
     return decision

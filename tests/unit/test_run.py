@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -385,3 +386,21 @@ def test_lineage_goes_both_ways() -> None:
     data = run.steps["load"].outputs["output"].ref.digest
     assert found.made_from == (("load", "output", data),)
     assert found.used_by == ((run.id, "score", 1),)
+
+
+def test_a_run_does_not_reuse_its_own_results() -> None:
+    @step
+    def slow(number: int) -> int:
+        calls.append("slow")
+        time.sleep(0.05)  # long enough for the first one's end to be recorded
+        return number
+
+    @pipeline
+    def flow() -> None:
+        number = total(1)
+        slow(number)
+        slow(number)
+
+    assert [str(each.state) for each in flow().steps.values()] == ["completed"] * 3
+    assert [str(each.state) for each in flow().steps.values()] == ["reused"] * 3
+    assert list(calls) == ["slow", "slow"]

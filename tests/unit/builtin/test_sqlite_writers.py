@@ -113,3 +113,12 @@ def test_a_reader_does_not_stop_writers_or_checkpoints(tmp_path, eager):
     store.append([completed(seq=500)])
     assert len(store.events(run_id(1))) == 103
     store.close()
+
+
+def test_what_another_connection_recorded_is_trusted_at_once(tmp_path):
+    mine, other = (SqliteTrackingStore(tmp_path / "core.db") for _ in range(2))
+    assert not mine.recorded("blake3:new")
+    other.append([completed("new")])
+    assert mine.recorded("blake3:new")
+    mine.close()
+    other.close()

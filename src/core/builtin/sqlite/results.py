@@ -84,8 +84,12 @@ class ResultIndex:
 
     def has(self, digest: str) -> bool:
         """Whether an event names the artifact."""
-        self._catch_up()
-        return digest in self._digests or bool(self._database.read(self._sql["recorded"], (digest,)))
+        for looked in (self._looked, -FRESH):  # before a no, which refuses a pickle, look at the newest events
+            self._looked = looked
+            self._catch_up()
+            if digest in self._digests or self._database.read(self._sql["recorded"], (digest,)):
+                return True
+        return False
 
     def _newest(self, recent: Sequence[tuple[Any, ...]], sql: str, where: tuple[str, ...]) -> tuple[Any, ...] | None:
         """The newest of what the tables say and of what is in memory, each unless it is outranked."""
