@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
 
 from core.errors import CompileError, UsageError
@@ -43,10 +44,29 @@ class Importing:
 class StepContext:
     """What a step may ask of its attempt; `get_context()` gives it."""
 
-    __slots__ = ("_folder", "_log", "attempt", "pipeline", "run_id", "step")
+    __slots__ = (
+        "_asked",
+        "_folder",
+        "_hooks",
+        "_keep",
+        "_kept",
+        "_log",
+        "_told",
+        "attempt",
+        "pipeline",
+        "run_id",
+        "step",
+    )
 
     def __init__(
-        self, run_id: str, pipeline: str, step: str, attempt: int, log: Callable[[dict[str, Any]], None]
+        self,
+        run_id: str,
+        pipeline: str,
+        step: str,
+        attempt: int,
+        log: Callable[[dict[str, Any]], None],
+        keep: Callable[[Any], None] = lambda _: None,
+        kept: Callable[[Any], Any] = lambda default: default,
     ) -> None:
         self.run_id = run_id
         """UUIDv7 of the run."""
@@ -57,7 +77,12 @@ class StepContext:
         self.attempt = attempt
         """1 for the first try."""
         self._log = log
+        self._keep = keep
+        self._kept = kept
         self._folder: Path | None = None
+        self._hooks: list[Callable[[], object]] = []
+        self._told = False
+        self._asked = False
 
     @property
     def temporary_folder(self) -> Path:
@@ -72,6 +97,41 @@ class StepContext:
     def log_metadata(self, **values: Any) -> None:
         """Record plain values (numbers, text, lists, dicts) with the attempt; `core runs show` prints them."""
         self._log(values)
+
+    def checkpoint(self, value: Any) -> None:
+        """Keep `value` (anything that a step may return) for a later attempt of this step, durably, before returning.
+
+        Raises `OutputError` when it can't be stored, `StoreError` when the store can't be written.
+        """
+        self._keep(value)
+
+    def last_checkpoint(self, default: Any = None) -> Any:
+        """The newest value that an attempt of this step kept in this run, from the same inputs; else `default`."""
+        return self._kept(default)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the step was told to end: a person cancelled, or the machine is taken away.
+
+        A step that asks gets the time of the setting `grace` to return by itself; any other is interrupted at once.
+        """
+        self._asked = True
+        return self._told
+
+    def on_stop(self, hook: Callable[[], object]) -> None:
+        """Call `hook` (in the step's own thread) when the step is told to end, before it is interrupted."""
+        self._hooks.append(hook)
+
+    def tell(self) -> bool:
+        """Tell the step to end: core calls this. Gives whether the step looks at `stopping` and may end by itself."""
+        if not self._told:
+            self._told = True
+            for hook in self._hooks:
+                try:
+                    hook()
+                except Exception:  # noqa: BLE001 - border of the user's hook: the others must be called, too
+                    sys.excepthook(*sys.exc_info())
+        return self._asked
 
     def close(self) -> None:
         """Remove the temporary folder if there is one."""
@@ -100,6 +160,11 @@ def _current(asked: str) -> StepContext:
 def log_metadata(**values: Any) -> None:
     """Record plain values with the running step's attempt: `log_metadata(accuracy=0.93)`."""
     _current("log_metadata").log_metadata(**values)
+
+
+def running() -> StepContext | None:
+    """The context of the step that is running here, or None."""
+    return _running.get()
 
 
 def enter(context: StepContext) -> object:

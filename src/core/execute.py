@@ -8,13 +8,22 @@ import time
 from core.artifacts import load, of_step, save
 from core.conform import describe, matches
 from core.context import StepContext, enter, leave
-from core.errors import CoreError, CorruptDataError, NotFoundError, OutputError, message_of, own_frames, trace_text
+from core.errors import (
+    CoreError,
+    CorruptDataError,
+    InfrastructureError,
+    NotFoundError,
+    OutputError,
+    message_of,
+    own_frames,
+    trace_text,
+)
 from core.faults import failpoint
 from core.model.artifact import ArtifactRef
 from core.model.event import EventKind
 from core.model.graph import Collect, Edge, edges_of
 from core.model.nothing import NOTHING
-from core.model.states import StepState
+from core.model.states import Fault, StepState
 from core.model.value import Value
 from core.names import locate
 from core.signature import read_signature
@@ -31,12 +40,25 @@ if TYPE_CHECKING:
     from core.model.spec import InputSpec, Signature, StepSpec
     from core.ports.artifact_store import ArtifactStore
     from core.ports.materializer import Materializers
-    from core.record import Recorder
 
 MESSAGE_LIMIT = 10_000
 """Characters of an exception's message that are recorded."""
 
 Outputs = dict[str, ArtifactRef]
+
+
+class Task(Value):
+    """An attempt that is wanted."""
+
+    node: Node
+    spec: StepSpec
+    decision: Decision
+    number: int
+    """1 for the first try."""
+    inputs: Mapping[str, Outputs]
+    """Outputs, by node id, of every node that `node` takes from; more may stand there."""
+    checkpoint: ArtifactRef | None = None
+    """What an earlier attempt kept."""
 
 
 class Result(Value):
@@ -45,16 +67,22 @@ class Result(Value):
     state: StepState
     outputs: Outputs
     error: BaseException | None = None
-    """What the step raised."""
-    attempt: int = 1
-    """Which try it was."""
+    """What the step raised, or an error that says what ended it."""
+    fault: Fault = Fault.USER
+    """Whose the error is."""
+    told: Mapping[str, Any] = NOTHING
+    """The error as plain data where it was raised in another process; `error` then has no traceback of its own."""
+    seconds: float = 0.0
+    """What the attempt took."""
 
 
 class Bench(Value):
     """What every attempt of a run works with."""
 
+    run: str
     pipeline: str
-    recorder: Recorder
+    emit: Callable[..., None]
+    """Notes an event: kind, step, attempt, and data by name. With `now=True` it returns when that is durable."""
     capture: Capture
     store: ArtifactStore
     materializers: Materializers
@@ -62,24 +90,26 @@ class Bench(Value):
     inline_limit: int
 
 
-def execute(
-    bench: Bench, node: Node, spec: StepSpec, decision: Decision, done: Mapping[str, Outputs], number: int
-) -> Result:
-    """Attempt `number` of `node` in this process; `done` holds the outputs of every node before it."""
-    recorder = bench.recorder
-    taken = {
-        name: [[*edge, done[edge.node][edge.output].digest] for edge in edges_of(b)] for name, b in node.inputs.items()
-    }
-    recorder.emit(EventKind.ATTEMPT_STARTED, node.id, number, key=decision.key, reason=decision.reason, inputs=taken)
+def begin(bench: Bench, task: Task) -> None:
+    """Record that an attempt begins; its function has not been called."""
+    node, decision = task.node, task.decision
+    bench.emit(
+        EventKind.ATTEMPT_STARTED, node.id, task.number, key=decision.key, reason=decision.reason, inputs=_taken(task)
+    )
+
+
+def perform(bench: Bench, task: Task) -> Result:
+    """One attempt in this process, without its first and its last event. Whatever ends it is in the result."""
     failpoint("attempt.started")
-    context = _context(bench, node, number)
+    node, spec = task.node, task.spec
+    context = _context(bench, task)
     began = time.perf_counter()
-    bench.capture.begin(node.id, number)
+    bench.capture.begin(node.id, task.number)
     token = enter(context)
     variables = _set_environment(spec.options.environment)
     try:
         signature = read_signature(spec.function)
-        args, kwargs = _arguments(bench, node, signature, done)
+        args, kwargs = _arguments(bench, node, signature, task.inputs)
         returned = spec.function(*args, **kwargs)
         if hasattr(type(returned), "__await__"):  # of the type: some values answer to every name
             returned = _await(returned)
@@ -87,67 +117,95 @@ def execute(
         failpoint("attempt.returned")
         outputs = _save(bench, node, spec, signature, returned)
         failpoint("attempt.saved")
-        result = Result(StepState.COMPLETED, outputs, None, number)
+        result = Result(StepState.COMPLETED, outputs)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the border of a step: whatever it raises is recorded
         _stay(bench, error)
-        result = Result(StepState.FAILED, {}, error.with_traceback(own_frames(error.__traceback__)), number)
-    except BaseException as error:
+        fault = Fault.INFRASTRUCTURE if isinstance(error, InfrastructureError) else Fault.USER
+        result = Result(StepState.FAILED, {}, error.with_traceback(own_frames(error.__traceback__)), fault)
+    except BaseException as error:  # noqa: BLE001 - whoever called us raises it again
         _stay(bench, error)
-        _end(bench, node, decision, number, Result(StepState.CANCELLED, {}, error), began)
-        raise
+        result = Result(StepState.CANCELLED, {}, error)
     finally:
         _set_environment(variables)
         bench.capture.end()
         leave(token)
         context.close()
-    _end(bench, node, decision, number, result, began)
-    return result
+    return result._replace(seconds=round(time.perf_counter() - began, 6))
 
 
-def _end(bench: Bench, node: Node, decision: Decision, number: int, result: Result, began: float) -> None:
-    emit = bench.recorder.emit
-    seconds = round(time.perf_counter() - began, 6)
+def conclude(bench: Bench, task: Task, result: Result, *, retry: bool = False) -> None:
+    """Record how an attempt ended; `retry` says that another follows."""
+    node, decision, emit = task.node, task.decision, bench.emit
     if result.state is StepState.COMPLETED:
         emit(
             EventKind.ATTEMPT_COMPLETED,
             node.id,
-            number,
+            task.number,
             key=decision.key,
             pipeline=bench.pipeline,
             fingerprint=decision.fingerprint,
             outputs={name: ref.to_data() for name, ref in result.outputs.items()},
-            seconds=seconds,
+            seconds=result.seconds,
         )
         failpoint("attempt.ended")
-    elif result.state is StepState.CANCELLED:
-        emit(EventKind.ATTEMPT_CANCELLED, node.id, number, reason="interrupted", seconds=seconds)
-    else:
-        emit(EventKind.ATTEMPT_FAILED, node.id, number, error=error_data(result.error), seconds=seconds)
+        return
+    if result.state is StepState.FAILED:
+        error = result.told or error_data(result.error)
+        data = {"error": error, "fault": str(result.fault), "retry": retry}
+        emit(EventKind.ATTEMPT_FAILED, node.id, task.number, **data, seconds=result.seconds)
+        return
+    preempted = result.state is StepState.PREEMPTED
+    kind = EventKind.ATTEMPT_PREEMPTED if preempted else EventKind.ATTEMPT_CANCELLED
+    said = str(result.error or "").partition("\n")[0] or "interrupted"
+    emit(kind, node.id, task.number, reason=said, retry=retry, seconds=result.seconds)
 
 
-def _context(bench: Bench, node: Node, number: int) -> StepContext:
+def _taken(task: Task) -> dict[str, list[list[str]]]:
+    """Input name to `[node, output, digest]` of what it takes."""
+    inputs, node = task.inputs, task.node
+    return {n: [[*edge, inputs[edge.node][edge.output].digest] for edge in edges_of(b)] for n, b in node.inputs.items()}
+
+
+def _context(bench: Bench, task: Task) -> StepContext:
+    node, number = task.node, task.number
+    newest = task.checkpoint
+
     def log(values: Mapping[str, Any]) -> None:
         plain = {
             name: to_plain(value, None, f"metadata {name!r} of step {node.id!r}") for name, value in values.items()
         }
-        bench.recorder.emit(EventKind.METADATA, node.id, number, values=plain)
+        bench.emit(EventKind.METADATA, node.id, number, values=plain)
 
-    return StepContext(bench.recorder.run, bench.pipeline, node.id, number, log)
+    def keep(value: Any) -> None:
+        nonlocal newest
+        ref = save(value, store=bench.store, materializers=bench.materializers, limit=bench.inline_limit)
+        bench.emit(EventKind.CHECKPOINT, node.id, number, artifact=ref.to_data(), inputs=_taken(task), now=True)
+        newest = ref
+        failpoint("checkpoint.kept")
+
+    def kept(default: Any) -> Any:
+        if newest is None:
+            return default
+        return load(newest, store=bench.store, materializers=bench.materializers, trusted=bench.trusted)
+
+    return StepContext(bench.run, bench.pipeline, node.id, number, log, keep, kept)
 
 
-def call_hook(bench: Bench, node: Node, spec: StepSpec, result: Result) -> None:
+def call_hook(bench: Bench, task: Task, result: Result) -> None:
     """Call the step's `on_success` or `on_failure`; a hook that fails is recorded and changes nothing."""
-    hook = spec.options.on_success if result.error is None else spec.options.on_failure
+    options = task.spec.options
+    hook = options.on_success if result.error is None else options.on_failure
     if hook is None:
         return
-    context = _context(bench, node, result.attempt)
+    node = task.node.id
+    context = _context(bench, task)
     token = enter(context)
-    bench.capture.begin(node.id, result.attempt)  # what it prints stands in the step's log
+    bench.capture.begin(node, task.number)  # what it prints stands in the step's log
     try:
         hook(context) if result.error is None else hook(context, result.error)
     except Exception as error:  # noqa: BLE001 - the border of the user's hook
         error = error.with_traceback(own_frames(error.__traceback__))
-        bench.recorder.emit(EventKind.HOOK_FAILED, node.id, result.attempt, hook=hook.__name__, error=error_data(error))
+        bench.emit(EventKind.HOOK_FAILED, node, task.number, hook=hook.__name__, error=error_data(error))
     finally:
         bench.capture.end()
         leave(token)

@@ -18,6 +18,7 @@ FAILPOINTS = frozenset(
         "attempt.saved",  # the outputs are stored, the attempt's end is not recorded
         "attempt.ended",  # the attempt's end is recorded
         "artifact.written",  # the bytes are in a temporary file, not published
+        "checkpoint.kept",  # a checkpoint's event is durable
         "run.ended",  # the run's last event is durable
     },
 )

@@ -127,8 +127,8 @@ class Recorder:
             for observer in list(self._observers):
                 self._guard(observer, lambda told: told.close())
 
-    def emit(self, kind: str, step: str = "", attempt: int = 0, **data: Any) -> None:
-        """Note that something happened now; it is durable within `GROUP` seconds, or when `flush` returns."""
+    def emit(self, kind: str, step: str = "", attempt: int = 0, *, now: bool = False, **data: Any) -> None:
+        """Note that something happened now; it is durable within `GROUP` seconds, or on return when it must be `now`."""
         epoch = 0 if self._lease is None else self._lease.epoch
         seq, at = next(self._numbers), time.time()
         event = Event(self.run, step, attempt, self.writer, seq, kind, at, epoch, data, self.project, self.actor)
@@ -141,7 +141,7 @@ class Recorder:
         if not self._recorded:
             return
         waited = time.monotonic() - self._flushed
-        due = waited >= self._group and not self._writing.locked()  # else the other thread is at it
+        due = now or (waited >= self._group and not self._writing.locked())  # else the other thread is at it
         if due or waited >= self._longest or len(self._buffer) >= BUFFER:
             self.flush()
         elif not self._wake.is_set():

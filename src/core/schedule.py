@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from core.capture import Capture
-from core.execute import Bench, Result, call_hook, execute
+from core.execute import Bench, Result, Task, begin, call_hook, conclude, perform
 from core.interrupt import Terminable
 from core.model.event import EventKind
 from core.model.plan import Action
+from core.model.spec import Retry
 from core.model.states import RunState, StepState
 from core.model.value import Value
 from core.record import Recorder, run_id
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from core.model.artifact import ArtifactRef
     from core.model.graph import Node
     from core.model.plan import Decision, Plan
-    from core.model.spec import Retry, StepSpec
+    from core.model.spec import StepSpec
     from core.plan import Planner
     from core.ports.artifact_store import ArtifactStore
     from core.ports.materializer import Materializers
@@ -78,8 +79,9 @@ def drive(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], condition
         tick=capture.tick,
     )
     bench = Bench(
+        run,
         plan.graph.pipeline,
-        recorder,
+        recorder.emit,
         capture,
         conditions.store,
         conditions.materializers,
@@ -90,7 +92,7 @@ def drive(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], condition
         roots = sorted({spec.source_root for spec in specs.values()})
         recorder.begin(plan, {**conditions.record, "roots": roots})
         try:
-            ending = schedule(plan, planner, specs, bench, fail_fast=conditions.fail_fast)
+            ending = schedule(plan, planner, specs, bench, recorder, fail_fast=conditions.fail_fast)
         except BaseException as error:
             state = RunState.FAILED if isinstance(error, Exception) else RunState.CANCELLED
             recorder.end(state, error)
@@ -99,16 +101,18 @@ def drive(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], condition
     return ending
 
 
-def schedule(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], bench: Bench, *, fail_fast: bool) -> Ending:
+def schedule(
+    plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], bench: Bench, recorder: Recorder, *, fail_fast: bool
+) -> Ending:
     """Run every step of `plan` in this process, in the graph's order, which is a topological one."""
     done: dict[str, Outputs] = {}
     blocked: dict[str, str] = {}
-    ending = Ending(bench.recorder.run, RunState.COMPLETED)
+    ending = Ending(bench.run, RunState.COMPLETED)
     for node in plan.graph.nodes:
         reason = _blocked(node, blocked) if blocked else ""
         if reason:
             blocked[node.id] = reason
-            bench.recorder.emit(EventKind.STEP_SKIPPED, node.id, 1, reason=reason)
+            bench.emit(EventKind.STEP_SKIPPED, node.id, 1, reason=reason)
             continue
         decision = _decide(planner, plan.decisions[node.id], node, done, bench)
         if decision.action is Action.REUSE and decision.cached is not None:
@@ -116,12 +120,20 @@ def schedule(plan: Plan, planner: Planner, specs: Mapping[str, StepSpec], bench:
             _reuse(bench, node, decision)
             continue
         for digest, text in planner.documents().items():
-            bench.recorder.document(digest, text)
-        spec = specs[node.id]
-        result = execute(bench, node, spec, decision, done, 1)
-        if result.error is not None:
-            result = _try_again(bench, node, spec, decision, done, result)
-        call_hook(bench, node, spec, result)
+            recorder.document(digest, text)
+        task = Task(node, specs[node.id], decision, 1, done)
+        while True:
+            begin(bench, task)
+            result = perform(bench, task)
+            again = _try_again(task, result)
+            conclude(bench, task, result, retry=again is not None)
+            if result.state is StepState.CANCELLED and result.error is not None:
+                raise result.error
+            if again is None:
+                break
+            time.sleep(pause(task.spec.options.retry or Retry(), task.number))
+            task = again
+        call_hook(bench, task, result)
         if result.error is None:
             done[node.id] = result.outputs
             continue
@@ -150,7 +162,7 @@ def _decide(planner: Planner, decision: Decision, node: Node, done: Mapping[str,
         decision = planner.decide(node, done)
     if decision.action is Action.REUSE and decision.cached is not None:
         gone = _unreadable(decision.cached.outputs, bench)
-        if decision.cached.run == bench.recorder.run:  # whether it is recorded by now hangs on milliseconds
+        if decision.cached.run == bench.run:  # whether it is recorded by now hangs on milliseconds
             gone = f"runs beside {decision.cached.step}, which has the same code, parameters and inputs"
         if gone:
             decision = decision._replace(action=Action.RUN, reason=gone, cached=None)
@@ -172,7 +184,7 @@ def _reuse(bench: Bench, node: Node, decision: Decision) -> None:
     cached = decision.cached
     if cached is None:
         return
-    bench.recorder.emit(
+    bench.emit(
         EventKind.STEP_REUSED,
         node.id,
         1,
@@ -185,20 +197,15 @@ def _reuse(bench: Bench, node: Node, decision: Decision) -> None:
     )
 
 
-def _try_again(
-    bench: Bench, node: Node, spec: StepSpec, decision: Decision, done: Mapping[str, Outputs], result: Result
-) -> Result:
-    """Further attempts while the step's `Retry` allows them; gives the last result."""
-    retry = spec.options.retry
-    number = 1
-    while retry is not None and number < retry.attempts and isinstance(result.error, retry.on):
-        time.sleep(pause(retry, number))
-        number += 1
-        reason = f"attempt {number} of {retry.attempts} after {type(result.error).__name__}"
-        result = execute(bench, node, spec, decision._replace(reason=reason), done, number)
-        if result.state is StepState.COMPLETED:
-            break
-    return result
+def _try_again(task: Task, result: Result) -> Task | None:
+    """The next attempt, while the step's `Retry` allows one."""
+    retry = task.spec.options.retry
+    if result.state is not StepState.FAILED or retry is None or task.number >= retry.attempts:
+        return None
+    if not isinstance(result.error, retry.on):
+        return None
+    reason = f"attempt {task.number + 1} of {retry.attempts} after {type(result.error).__name__}"
+    return task._replace(decision=task.decision._replace(reason=reason), number=task.number + 1)
 
 
 def pause(retry: Retry, failed: int) -> float:

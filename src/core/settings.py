@@ -35,6 +35,14 @@ class Settings(Value):
     """Bytes up to which an artifact lies in the tracking store instead of the artifact store."""
     cache: bool = True
     """Whether earlier results may be reused at all."""
+    workers: int = 1
+    """Processes that run steps side by side; 1 runs them one after another in the driver's own, 0 means one a core."""
+    heartbeat: float = 10.0
+    """Seconds between two signs of life of a run; its owner reads lost after three of them."""
+    grace: float = 10.0
+    """Seconds that a step has to end after it was told to, before its process is killed."""
+    log_limit: int = 64 << 20
+    """Bytes kept of what one attempt prints: the first half and the newest; what lies between is left out."""
     plugins: tuple[str, ...] = ()
     """One-file plugins: names of modules, or paths of Python files (in pyproject.toml relative to it)."""
 

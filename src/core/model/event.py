@@ -21,6 +21,12 @@ class EventKind(StrEnum):
     """data: pipeline, graph (digest), stack, parameters, tags, code, client."""
     RUN_ENDED = "run_ended"
     """data: state, error."""
+    RUN_RESUMED = "run_resumed"
+    """A new owner goes on with the run, in a newer epoch. data: client, roots, retry (steps that run once more)."""
+    CANCEL_REQUESTED = "cancel_requested"
+    """Somebody wants the run to end; written by another than its owner, in epoch 0. data: reason."""
+    RUN_HELD = "run_held"
+    """Whether the run is kept from garbage collection; the newest counts, epoch 0. data: held, reason."""
     STEP_REUSED = "step_reused"
     """Terminal. data: key, reason, outputs, source (`[run, step, attempt]`)."""
     STEP_SKIPPED = "step_skipped"
@@ -30,9 +36,16 @@ class EventKind(StrEnum):
     ATTEMPT_COMPLETED = "attempt_completed"
     """Terminal. data: key, fingerprint, outputs (name to ArtifactRef), inputs, seconds."""
     ATTEMPT_FAILED = "attempt_failed"
-    """Terminal. data: error (type, message, traceback), retry (whether another attempt follows), seconds."""
+    """Terminal. data: error (type, message, where, traceback), fault (a `Fault`), retry (whether another attempt
+    follows), seconds."""
     ATTEMPT_CANCELLED = "attempt_cancelled"
     """Terminal. data: reason."""
+    ATTEMPT_PREEMPTED = "attempt_preempted"
+    """Terminal. data: reason, retry, seconds."""
+    STEP_EXPANDED = "step_expanded"
+    """A mapped step became its instances. data: shape (number of them; for a nested map, a list of shapes)."""
+    CHECKPOINT = "checkpoint"
+    """data: artifact (ArtifactRef), inputs (as in ATTEMPT_STARTED: it is only good for the same)."""
     METADATA = "metadata"
     """data: values logged by the step."""
     HOOK_FAILED = "hook_failed"
@@ -45,6 +58,7 @@ TERMINAL = {
     EventKind.ATTEMPT_COMPLETED: StepState.COMPLETED,
     EventKind.ATTEMPT_FAILED: StepState.FAILED,
     EventKind.ATTEMPT_CANCELLED: StepState.CANCELLED,
+    EventKind.ATTEMPT_PREEMPTED: StepState.PREEMPTED,
 }
 """Kinds that end an attempt, and the state that each leaves."""
 

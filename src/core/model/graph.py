@@ -72,6 +72,12 @@ class Node(Value):
     """Nodes that must end before this one begins, without handing anything on."""
     options: Mapping[str, Any] = NOTHING
     """Options that differ from the default, as plain data."""
+    each: tuple[str, ...] = ()
+    """Inputs that are walked side by side: the node stands for one call an item, known when it runs (`expand`)."""
+    depth: int = 1
+    """How deep in lists the items of `each` lie: 2 walks the items of every item."""
+    when: Edge | None = None
+    """Runs only when this output is true; else it is skipped on purpose."""
 
     def upstream(self) -> Iterator[str]:
         """Ids of the nodes that must be done before this one; may repeat."""
@@ -79,6 +85,8 @@ class Node(Value):
             for edge in edges_of(binding):
                 yield edge.node
         yield from self.after
+        if self.when is not None:
+            yield self.when.node
 
 
 class _Graph(Value):
@@ -155,6 +163,10 @@ def _node_data(node: Node) -> dict[str, Any]:
         data["after"] = node.after
     if node.options:
         data["options"] = node.options
+    if node.each:
+        data["each"], data["depth"] = node.each, node.depth
+    if node.when is not None:
+        data["when"] = binding_data(node.when)
     return data
 
 
@@ -169,6 +181,9 @@ def from_data(data: Mapping[str, Any]) -> Graph:
             outputs=tuple(item["outputs"]),
             after=tuple(item.get("after", ())),
             options=item.get("options", {}),
+            each=tuple(item.get("each", ())),
+            depth=item.get("depth", 1),
+            when=Edge(*item["when"]) if "when" in item else None,
         )
         for item in data["nodes"]
     )

@@ -14,6 +14,12 @@ MISSING = type("Missing", (), {"__repr__": lambda _: "<no default>", "__slots__"
 """Stands for "no default": `None` is a default like any other."""
 
 
+INFRASTRUCTURE = 2
+"""Further tries after failures of the infrastructure, for a step that does not say how many."""
+MAP_LIMIT = 1000
+"""Calls that one `map` over another step's output may make, for a step that does not say how many."""
+
+
 class Retry(Value):
     """How often and when a failed step is tried again."""
 
@@ -27,6 +33,8 @@ class Retry(Value):
     """Share of the delay that is drawn at random, 0 to 1."""
     on: tuple[type[BaseException], ...] = (Exception,)
     """Exceptions that are worth another try; any other fails the step at once."""
+    infrastructure: int = INFRASTRUCTURE
+    """Further tries after failures that are not the step's own: a killed process, a lost machine, a store away."""
 
 
 class Resources(Value):
@@ -80,6 +88,8 @@ class StepOptions(Value):
     """Environment variables set while the step runs; part of its cache key."""
     materializers: Mapping[str, str] = NOTHING
     """Output name to the name of the materializer that must store it."""
+    map_limit: int = MAP_LIMIT
+    """Calls that one `step.map(output)` may make when the length is known only at run time."""
     on_success: Callable[..., object] | None = None
     """Called with the step's context after it completed."""
     on_failure: Callable[..., object] | None = None
@@ -162,3 +172,5 @@ class RunOptions(Value):
     """Whether text parameters are turned into what the annotations ask for (command line, YAML)."""
     tags: tuple[str, ...] = ()
     """Words to find this run by, beside the pipeline's."""
+    workers: int | None = None
+    """Processes that run steps side by side; 1 runs them in the driver's own process; None as the settings say."""

@@ -45,4 +45,13 @@ class StepState(StrEnum):
     """The infrastructure took the machine away."""
 
 
+class Fault(StrEnum):
+    """Whose a failure is: each kind has a budget of tries of its own, see `Retry`."""
+
+    USER = "user"
+    """The step's own: it raised, ran out of time, crashed its interpreter, or returned what can't be stored."""
+    INFRASTRUCTURE = "infrastructure"
+    """Not the step's: its process was killed from outside, the machine went away, a store could not be reached."""
+
+
 ENDED_RUN = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED})

@@ -134,6 +134,18 @@ class TrackingStore(ABC):
         """The newest lease on `name`, expired or not."""
 
     @abstractmethod
+    def claim(self, name: str, owner: str) -> bool:
+        """Whether `owner` may now do what `name` stands for, such as `key:` and the cache key of a step.
+
+        True when nobody holds it, or `owner` itself; it is held until `unclaim`, or until the owner's process is dead.
+        Cheap: no transaction. It only spares work; what must not happen twice is fenced by a lease.
+        """
+
+    @abstractmethod
+    def unclaim(self, name: str, owner: str) -> None:
+        """Let others have it; what `owner` does not hold is fine."""
+
+    @abstractmethod
     def now(self) -> float:
         """Seconds since 1970 by the store's clock."""
 

@@ -19,7 +19,16 @@ def step_context(step: str = "step", attempt: int = 1) -> Iterator[dict[str, Any
     `with step_context() as metadata: train(data)`, then look at `metadata["accuracy"]`.
     """
     metadata: dict[str, Any] = {}
-    context = StepContext("00000000-0000-7000-8000-000000000000", "test", step, attempt, metadata.update)
+    kept: list[Any] = []
+    context = StepContext(
+        "00000000-0000-7000-8000-000000000000",
+        "test",
+        step,
+        attempt,
+        metadata.update,
+        kept.append,
+        lambda default: kept[-1] if kept else default,
+    )
     token = enter(context)
     try:
         yield metadata

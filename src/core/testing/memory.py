@@ -54,6 +54,7 @@ class MemoryTrackingStore(TrackingStore):
         self._events: dict[_Key, Event] = {}
         self._documents: dict[str, str] = {}
         self._leases: dict[str, Lease] = {}
+        self._claims: dict[str, str] = {}
 
     def append(
         self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
@@ -205,6 +206,15 @@ class MemoryTrackingStore(TrackingStore):
     def lease(self, name: str) -> Lease | None:
         """See the port."""
         return self._leases.get(name)
+
+    def claim(self, name: str, owner: str) -> bool:
+        """See the port."""
+        return self._claims.setdefault(name, owner) == owner
+
+    def unclaim(self, name: str, owner: str) -> None:
+        """See the port."""
+        if self._claims.get(name) == owner:
+            del self._claims[name]
 
     def now(self) -> float:
         """See the port."""

@@ -40,6 +40,7 @@ class SqliteTrackingStore(TrackingStore):
         self._clock = clock
         self._sql = load_queries("tracking.sql")
         self._results = ResultIndex(self.database, self._sql)
+        self._claims: dict[str, str] = {}
 
     def append(
         self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
@@ -194,6 +195,15 @@ class SqliteTrackingStore(TrackingStore):
         for row in self.database.read(self._sql["lease"], (name,)):
             return Lease(*row)
         return None
+
+    def claim(self, name: str, owner: str) -> bool:
+        """See the port."""
+        return self._claims.setdefault(name, owner) == owner
+
+    def unclaim(self, name: str, owner: str) -> None:
+        """See the port."""
+        if self._claims.get(name) == owner:
+            del self._claims[name]
 
     def now(self) -> float:
         """See the port."""
