@@ -51,6 +51,12 @@ class RunFailed(CoreError):
     run: RunView
 
 
+class RunCancelled(RunFailed):
+    """Somebody ended the run with `core runs cancel`; `run` is its view."""
+
+    code = "run-cancelled"
+
+
 class UsageError(CoreError):
     """The caller used the command line or the API in a way that it does not support."""
 
@@ -158,6 +164,12 @@ class StoreError(InfrastructureError):
     """The artifact store or tracking store could not be read or written."""
 
     code = "store"
+
+
+class ExpansionError(CoreError):
+    """A mapped step cannot become its instances: too many items, or lists of different lengths."""
+
+    code = "expansion"
 
 
 class OutputError(CoreError):

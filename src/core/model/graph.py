@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 GRAPH_VERSION = 1
+EACH = "each "
+"""Begins the kind of a `Collect` that takes every instance of a mapped step: a list of what the rest of it names."""
+WHEN = "?"
+"""Input of a mapped step that holds a condition for each of its instances: walked, never an argument."""
 
 
 class Edge(Value):
@@ -30,7 +34,7 @@ class Collect(Value):
     """Several edges gathered into one value: a list, tuple, dict, or the fields of a NamedTuple or dataclass."""
 
     kind: str
-    """`list`, `tuple`, `dict`, or `module:qualname` of the class whose fields are given."""
+    """`list`, `tuple`, `dict`, or `module:qualname` of the class whose fields are given; see `EACH`."""
     items: tuple[tuple[str, Edge | Collect | Constant], ...]
     """Key (empty for list and tuple) and what stands there."""
 
@@ -78,6 +82,12 @@ class Node(Value):
     """How deep in lists the items of `each` lie: 2 walks the items of every item."""
     when: Edge | None = None
     """Runs only when this output is true; else it is skipped on purpose."""
+    optional: tuple[str, ...] = ()
+    """Inputs that are None when what they come from was skipped on purpose."""
+    walked: Mapping[str, int] = NOTHING
+    """Outputs whose items are stored one by one beside the whole (`output[0]`), and how deep in lists they lie."""
+    template: str = ""
+    """Id of the mapped step that it is an instance of; empty for every other node."""
 
     def upstream(self) -> Iterator[str]:
         """Ids of the nodes that must be done before this one; may repeat."""
@@ -167,6 +177,12 @@ def _node_data(node: Node) -> dict[str, Any]:
         data["each"], data["depth"] = node.each, node.depth
     if node.when is not None:
         data["when"] = binding_data(node.when)
+    if node.optional:
+        data["optional"] = node.optional
+    if node.walked:
+        data["walked"] = dict(node.walked)
+    if node.template:
+        data["template"] = node.template
     return data
 
 
@@ -184,6 +200,9 @@ def from_data(data: Mapping[str, Any]) -> Graph:
             each=tuple(item.get("each", ())),
             depth=item.get("depth", 1),
             when=Edge(*item["when"]) if "when" in item else None,
+            optional=tuple(item.get("optional", ())),
+            walked=item.get("walked", NOTHING),
+            template=item.get("template", ""),
         )
         for item in data["nodes"]
     )
