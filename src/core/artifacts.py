@@ -92,6 +92,16 @@ def read_bytes(ref: ArtifactRef, store: ArtifactStore) -> bytes:
     return data
 
 
+def missing(outputs: Mapping[str, ArtifactRef], store: ArtifactStore) -> str:
+    """Which of `outputs` this store does not have, wherever it was stored then: a moved home keeps its results."""
+    for name, ref in outputs.items():
+        blobs = ref.parts if ref.inline is not None else (ref.digest, *ref.parts)
+        if not all(store.exists(digest) for digest in blobs):
+            elsewhere = f" (it was stored in {ref.store})" if ref.store != store.uri else ""
+            return f"stored output {name} is missing from {store.uri}{elsewhere}"
+    return ""
+
+
 def _preview(materializer: Materializer, value: Any) -> Mapping[str, Any]:
     try:
         return materializer.preview(value) or NOTHING

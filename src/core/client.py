@@ -36,6 +36,7 @@ class Client:
         """`home` is the folder of the state; by default the one that settings and environment choose."""
         show_uncaught()
         self.workspace = Workspace(resolve({"home": home} if home else {}))
+        self.workspace.resume = self._resume
 
     def runs(
         self,
@@ -68,6 +69,11 @@ class Client:
             more = ", ..." if len(found) > 5 else ""
             raise UsageError(f"{run!r} fits several runs: {', '.join(found[:5])}{more}", "give more characters")
         return self.workspace.view(found[0])
+
+    def _resume(self, run: str) -> RunView:
+        from core.resume import resume  # start-up time: few programs go on with a run
+
+        return resume(self.workspace, run)
 
     def diff(self, a: str, b: str = LATEST) -> RunDiff:
         """What differs between two runs: code, parameters, environment, artifacts, timings."""

@@ -41,6 +41,28 @@ class Importing:
         return [step.spec.function(*items, **constants) for items in zip(*iterables, strict=True)]
 
 
+class Halted(BaseException):
+    """A pipeline was called while its file was imported, by `Halting`; `module` is what the file had made by then."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.module = module
+
+
+class Halting(Importing):
+    """As `Importing`, but ends the import there: what stands above the call is all that is needed of the file."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def inline(self, *_: object) -> NoReturn:
+        """End the import."""
+        frame = sys._getframe()
+        while frame.f_back is not None and frame.f_code.co_name != "<module>":
+            frame = frame.f_back
+        raise Halted(sys.modules.get(frame.f_globals["__name__"]))
+
+
 class StepContext:
     """What a step may ask of its attempt; `get_context()` gives it."""
 

@@ -60,6 +60,11 @@ class Task(Value):
     checkpoint: ArtifactRef | None = None
     """What an earlier attempt kept."""
 
+    def taken(self) -> dict[str, list[list[str]]]:
+        """Input name to `[node, output, digest]` of what it takes."""
+        given, inputs = self.inputs, self.node.inputs
+        return {n: [[*edge, given[edge.node][edge.output].digest] for edge in edges_of(b)] for n, b in inputs.items()}
+
 
 class Result(Value):
     """What became of an attempt."""
@@ -94,7 +99,7 @@ def begin(bench: Bench, task: Task) -> None:
     """Record that an attempt begins; its function has not been called."""
     node, decision = task.node, task.decision
     bench.emit(
-        EventKind.ATTEMPT_STARTED, node.id, task.number, key=decision.key, reason=decision.reason, inputs=_taken(task)
+        EventKind.ATTEMPT_STARTED, node.id, task.number, key=decision.key, reason=decision.reason, inputs=task.taken()
     )
 
 
@@ -160,12 +165,6 @@ def conclude(bench: Bench, task: Task, result: Result, *, retry: bool = False) -
     emit(kind, node.id, task.number, reason=said, retry=retry, seconds=result.seconds)
 
 
-def _taken(task: Task) -> dict[str, list[list[str]]]:
-    """Input name to `[node, output, digest]` of what it takes."""
-    inputs, node = task.inputs, task.node
-    return {n: [[*edge, inputs[edge.node][edge.output].digest] for edge in edges_of(b)] for n, b in node.inputs.items()}
-
-
 def _context(bench: Bench, task: Task) -> StepContext:
     node, number = task.node, task.number
     newest = task.checkpoint
@@ -179,7 +178,7 @@ def _context(bench: Bench, task: Task) -> StepContext:
     def keep(value: Any) -> None:
         nonlocal newest
         ref = save(value, store=bench.store, materializers=bench.materializers, limit=bench.inline_limit)
-        bench.emit(EventKind.CHECKPOINT, node.id, number, artifact=ref.to_data(), inputs=_taken(task), now=True)
+        bench.emit(EventKind.CHECKPOINT, node.id, number, artifact=ref.to_data(), inputs=task.taken(), now=True)
         newest = ref
         failpoint("checkpoint.kept")
 

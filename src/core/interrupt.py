@@ -1,4 +1,4 @@
-"""SIGTERM during a run: recorded as Ctrl-C is, then the process dies of it, as whoever sent it expects."""
+"""Ctrl-C and SIGTERM during a run: the step is told, the run ends in order, then the process as its sender expects."""
 
 from __future__ import annotations
 
@@ -6,40 +6,99 @@ import os
 import signal
 import threading
 
+from core.context import running
+from core.errors import RunCancelled
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from types import FrameType, TracebackType
+    from typing import Any, Self
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived; raised in the main thread, through the running step."""
 
 
-class Terminable:
-    """While entered, SIGTERM raises `Terminated`; left by it, the process ends itself by SIGTERM (exit code 143).
+class Interruptible:
+    """While entered, SIGINT and SIGTERM tell the running step to end, and then raise, in the main thread.
 
-    Does nothing outside the main thread, and where the program handles SIGTERM itself.
+    A step that looks at `StepContext.stopping` has `grace` seconds to return; the second signal raises at once. Left by
+    SIGTERM, the process ends itself by SIGTERM (exit code 143). Does nothing outside the main thread, and where the
+    program handles a signal itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float) -> None:
+        self.told: type[BaseException] | None = None
+        """What will be raised once the step that runs has ended."""
+        self._grace = grace
         self._pid = os.getpid()
-        self._set = False
+        self._before: dict[int, Any] = {}
+        self._count = 0
+        self._held = False
+        self.cancelled: RunCancelled | None = None
+        """What a person said who ended the run from outside."""
 
-    def __enter__(self) -> None:
-        here = threading.current_thread() is threading.main_thread()
-        if here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._terminated)
-            self._set = True
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+            for number, default in defaults.items():
+                if signal.getsignal(number) == default:
+                    signal.signal(number, self._arrived)
+                    self._before[number] = default
+        return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if not self._set:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
             return
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if kind is not None and issubclass(kind, Terminated):
+        if issubclass(kind, Terminated) and signal.SIGTERM in self._before:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def _terminated(self, *_: Any) -> None:
-        if os.getpid() == self._pid:
-            raise Terminated
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a child that was forked within a step: not its run
-        os.kill(os.getpid(), signal.SIGTERM)
+    def cancel(self, said: str) -> None:
+        """Somebody wants the run to end, and says `said`; may be called in any thread."""
+        self.cancelled = RunCancelled(said, "what was finished is kept: `core runs resume` goes on with it")
+        if signal.SIGINT in self._before:
+            os.kill(self._pid, signal.SIGINT)
+        else:
+            self.told = KeyboardInterrupt  # between two steps: this thread can't be interrupted
+
+    def check(self) -> None:
+        """Raise what was put off until the step's end."""
+        if self.told is not None:
+            raise self.told
+
+    def hold(self) -> None:
+        """From now on only the third signal raises: the end of the run is being recorded."""
+        self._held = True
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _arrived(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._pid:  # a child that was forked within a step: not its run
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        self._count += 1
+        if self._held and self._count < 3:
+            return
+        self.told = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        step = running()
+        if step is not None and self._count == 1 and step.tell():
+            self._raise_later()
+            return
+        raise self.told
+
+    def _raise_later(self) -> None:
+        """The step looks at `stopping`: give it time to return by itself."""
+        if signal.getsignal(signal.SIGALRM) != signal.SIG_DFL:
+            return  # the program's own alarm; the second signal raises
+
+        def over(*_: object) -> None:
+            raise self.told or KeyboardInterrupt
+
+        signal.signal(signal.SIGALRM, over)
+        self._before[signal.SIGALRM] = signal.SIG_DFL
+        signal.setitimer(signal.ITIMER_REAL, max(self._grace, 0.001))

@@ -29,11 +29,6 @@ def prepare(specs: Mapping[str, StepSpec], orchestrator: Orchestrator, materiali
                 f"step {node_id!r} runs on orchestrator {options.runs_on!r}, which this stack does not have",
                 "remove runs_on=, or choose a stack whose orchestrator has that name",
             )
-        if inline and options.timeout is not None:
-            raise ConfigurationError(
-                f"step {node_id!r} has timeout={options.timeout:g} s, which cannot be enforced in the same process",
-                "remove timeout= to run on this stack, for example with `step.with_options(timeout=None)`",
-            )
         if not inline and spec.travels:
             raise ConfigurationError(
                 f"step {node_id!r} cannot run on orchestrator {orchestrator.name!r}: {spec.travels}",

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from core.ports.tracking_store import Lease, TrackingStore
 
 HEARTBEAT = 10.0
-"""Seconds between renewals of the run's lease; an owner silent for three of them reads LOST."""
+"""Seconds between renewals of the run's lease, unless the settings say otherwise; silent for three, it reads LOST."""
 TICK = 0.5
-"""Seconds between flushes of what a step printed."""
+"""Seconds between flushes of what a step printed, and between looks whether somebody wants the run to end."""
 GROUP = 0.01
 """Seconds for which an event may wait for others, so that one transaction takes them all: what `kill -9` can cost."""
 SLOWEST = 0.25
@@ -57,12 +57,21 @@ class Recorder:
         observers: Sequence[Observer] = (),
         spill: str = "",
         tick: Callable[[], None] = lambda: None,
+        heartbeat: float = HEARTBEAT,
     ) -> None:
         self.tracking = tracking
         self.run = run
         self.project = project
         self.actor = actor
         self.writer = f"{os.getpid():x}-{os.urandom(4).hex()}"
+        self.heartbeat = heartbeat
+        """Seconds between two renewals of the lease."""
+        self.interrupt: Callable[[str], None] = lambda _: None
+        """Called in the recorder's thread when somebody wants the run to end, with what they said."""
+        self.emitted = -1
+        """Number of the newest event."""
+        self.durable = -1
+        """Number of the newest event that is recorded with all before it."""
         self._observers = list(observers)
         self._spill = spill
         self._tick = tick
@@ -79,10 +88,11 @@ class Recorder:
         self._writing = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._ignored: set[tuple[Any, ...]] = set()
         self._keeper = threading.Thread(target=self._keep, name="core-recorder", daemon=True)
 
     def __enter__(self) -> Self:
-        self._lease = self.tracking.acquire(self.run, self.writer, 3 * HEARTBEAT)
+        self._lease = self.tracking.acquire(self.run, self.writer, 3 * self.heartbeat)
         self._keeper.start()
         return self
 
@@ -96,12 +106,21 @@ class Recorder:
             except StoreError:
                 pass  # it runs out by itself
 
-    def begin(self, plan: Plan, record: Mapping[str, Any]) -> None:
-        """Record that the run began; raises before anything ran when that can't be recorded."""
+    def begin(self, plan: Plan, record: Mapping[str, Any], again: Sequence[str] | None = None) -> None:
+        """Record that the run began; raises before anything ran when that can't be recorded.
+
+        With `again`, the steps that a person wants once more, it goes on with a run that another owner began.
+        """
         for observer in list(self._observers):
             self._guard(observer, lambda told: told.planned(self.run, plan))
         graph = plan.graph
         parameters = dict(graph.parameters)
+        if again is not None:
+            self._ignored = {event[3:5] for event in self._wishes()}
+            self.emit(EventKind.RUN_RESUMED, again=list(again), **record)
+            self.flush()
+            failpoint("run.resumed")
+            return
         self.document(graph.digest, graph.json)
         self.emit(
             EventKind.RUN_STARTED,
@@ -131,6 +150,7 @@ class Recorder:
         """Note that something happened now; it is durable within `GROUP` seconds, or on return when it must be `now`."""
         epoch = 0 if self._lease is None else self._lease.epoch
         seq, at = next(self._numbers), time.time()
+        self.emitted = seq
         event = Event(self.run, step, attempt, self.writer, seq, kind, at, epoch, data, self.project, self.actor)
         self._buffer.append(event)
         for observer in self._observers:
@@ -173,10 +193,35 @@ class Recorder:
                 self._away = error
             else:
                 self._recorded, self._away = True, None
+                if events:
+                    self.durable = events[-1].seq
                 for digest in documents:
                     del self._documents[digest]
             self._flushed = time.monotonic()
             self._group = min(max(4 * (self._flushed - began), GROUP), self._longest)
+
+    def check(self) -> None:
+        """Raise what the recorder's thread met: the lease is another owner's by now, or the store refuses."""
+        if self._refused is not None:
+            raise self._refused
+
+    def tell_waiting(self, step: str, run: str) -> None:
+        """Tell observers that `step` waits for the result of `run` (empty when that is not known yet)."""
+        for observer in list(self._observers):
+            self._guard(observer, lambda told: told.waiting(step, run))
+
+    def _wishes(self) -> list[Event]:
+        """What others asked of this run."""
+        found = self.tracking.events(self.run, "")
+        return [event for event in found if event.kind == EventKind.CANCEL_REQUESTED]
+
+    def _hear(self) -> None:
+        """Interrupt the run when somebody asked for its end since it began."""
+        for event in self._wishes():
+            if event[3:5] not in self._ignored:
+                self._ignored.add(event[3:5])
+                reason = f": {event.data['reason']}" if event.data.get("reason") else ""
+                self.interrupt(f"run {self.run[-8:]} was cancelled by {event.actor or 'somebody'}{reason}")
 
     def recorded(self, digest: str) -> bool:
         """Whether the store, after what waits here is appended, knows an artifact with this digest."""
@@ -220,8 +265,9 @@ class Recorder:
     def _keep(self) -> None:
         """The recorder's own thread: appends what waited long enough, renews the lease, calls `tick`."""
         renewed = ticked = time.monotonic()
+        often = min(TICK, self.heartbeat / 2)
         while not self._stop.is_set():
-            waiting = self._wake.wait(TICK)
+            waiting = self._wake.wait(often)
             if waiting:
                 self._stop.wait(self._group)
                 self._wake.clear()
@@ -229,9 +275,12 @@ class Recorder:
             try:
                 if waiting and self._recorded:
                     self.flush()
-                if now - renewed >= HEARTBEAT and self._lease is not None:
+                if now - renewed >= self.heartbeat and self._lease is not None:
                     renewed = now
-                    self._lease = self.tracking.renew(self._lease, 3 * HEARTBEAT)
+                    if not failpoint("lease.renew"):
+                        self._lease = self.tracking.renew(self._lease, 3 * self.heartbeat)
+                if now - ticked >= TICK:
+                    self._hear()
             except StoreError:
                 pass  # tried again at the next beat; three missed ones make the run LOST
             except CoreError as error:

@@ -6,7 +6,7 @@ from typing import Generic, ParamSpec, TypeVar, overload
 
 from core.context import compiling
 from core.define import check_name, refuse_unknown
-from core.errors import DefinitionError, RunFailed, UsageError, show_uncaught
+from core.errors import DefinitionError, UsageError, show_uncaught
 from core.model.spec import PipelineOptions, RunOptions
 from core.names import name_of
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from core.compile import Compiled
     from core.model.plan import Plan
-    from core.schedule import Ending
     from core.view import RunView
 
     class Keywords(TypedDict, total=False):
@@ -117,26 +116,28 @@ def run(pipeline: Pipeline[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str
         planner = workspace.planner(compiled.graph, compiled.specs, pipeline._no_cache(options))
         plan = planner.plan(stack.name)
         prepare(compiled.specs, stack.orchestrator, workspace.registry.materializers())
-        ending = drive(plan, planner, compiled.specs, workspace.conditions(_merged(pipeline.options, options)))
+        ending = drive(plan, planner, dict(compiled.specs), workspace.conditions(_merged(pipeline.options, options)))
+    workspace.resume = _resume
     view = workspace.view(ending.run)
     if ending.error is not None:
-        raise _failed(pipeline.name, ending, view) from ending.error
+        from core.resume import outcome  # start-up time: only a failure comes here
+
+        outcome(pipeline.name, ending, view)
     return view
+
+
+def _resume(run: str) -> RunView:
+    from core.resume import resume  # start-up time: few programs go on with a run
+    from core.workspace import Workspace  # start-up time: the same
+
+    workspace = Workspace()
+    workspace.resume = _resume
+    return resume(workspace, run)
 
 
 def _merged(declared: PipelineOptions, given: RunOptions) -> RunOptions:
     fail_fast = declared.fail_fast or given.fail_fast
     return given._replace(tags=(*declared.tags, *given.tags), fail_fast=fail_fast)
-
-
-def _failed(name: str, ending: Ending, view: RunView) -> RunFailed:
-    short = ending.run[-8:]
-    failed = RunFailed(
-        f"run {short} of pipeline {name!r} failed in step {ending.failed!r}",
-        f"see `core runs show {short}` and `core runs logs {short} {ending.failed}`",
-    )
-    failed.run = view
-    return failed
 
 
 @overload

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 
 from core.artifacts import of_step
-from core.errors import CorruptDataError, NotFoundError
+from core.errors import CorruptDataError, NotFoundError, UsageError
 from core.model.artifact import ArtifactRef
 from core.model.event import TERMINAL, EventKind
 from core.model.nothing import NOTHING
 from core.model.states import ENDED_RUN, RunState, StepState
 from core.model.value import Value
-from core.text import closest, escape, html_table, iso
+from core.text import closest, escape, html_table, iso, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Source(Value):
     """Gives the graph with a digest."""
     draw: Callable[[Graph, Mapping[str, str]], str]
     """Gives the SVG picture of a graph, coloured by the states of its nodes."""
+    resume: Callable[[str], RunView] | None = None
+    """Goes on with a run."""
 
 
 class ArtifactView(Value):
@@ -219,6 +221,35 @@ class RunView:
         return self._folded.started.get("client", {})  # type: ignore[no-any-return]
 
     @property
+    def source(self) -> str:
+        """`module:qualname` of the pipeline function."""
+        return str(self._folded.started.get("source", ""))
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the call that began it changed, as plain data: no_cache, fail_fast, steps, workers."""
+        return self._folded.started.get("options", {})  # type: ignore[no-any-return]
+
+    @property
+    def graph_digest(self) -> str:
+        """Digest of the compiled pipeline."""
+        return str(self._folded.started.get("graph", ""))
+
+    @property
+    def attempts(self) -> Mapping[str, Mapping[int, Sequence[Event]]]:
+        """By step and number: the events that count of each attempt."""
+        return self._folded.steps
+
+    def resume(self) -> RunView:
+        """Go on with the run where it ended or was lost; finished steps stay finished. Gives the view of it then.
+
+        Raises `ConflictError` while its owner is alive, `UsageError` when it is completed, `RunFailed`.
+        """
+        if self._source.resume is None:
+            raise UsageError(f"run {short(self.id)} can't be resumed through this view", "use Client().run(...)")
+        return self._source.resume(self.id)
+
+    @property
     def roots(self) -> tuple[str, ...]:
         """Folders from which its steps' modules were imported, on the machine that it ran on."""
         return tuple(self._folded.started.get("roots", ()))
@@ -242,6 +273,11 @@ class RunView:
     def error(self) -> str:
         """Why it failed, in one line; empty when it did not."""
         return str(self._folded.ended.get("error", ""))
+
+    @cached_property
+    def recorded_graph(self) -> Graph:
+        """The compiled pipeline as it was before anything ran."""
+        return self._source.graph(self.graph_digest)
 
     @cached_property
     def graph(self) -> Graph:

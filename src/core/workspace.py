@@ -21,7 +21,7 @@ from core.view import RunView, Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Self
 
     from core.model.artifact import ArtifactRef
@@ -41,6 +41,8 @@ class Workspace:
         self._database: Database | None = None
         self._tracking: TrackingStore | None = None
         self._depth = 0
+        self.resume: Callable[[str], RunView] | None = None
+        """Goes on with a run; handed in from above."""
 
     def __enter__(self) -> Self:
         self._depth += 1
@@ -66,6 +68,11 @@ class Workspace:
     def log_folder(self, run: str) -> str:
         """Folder of the logs of `run`."""
         return os.path.join(self.home, "logs", run)
+
+    @property
+    def actor(self) -> str:
+        """Who acts in this process."""
+        return actor()
 
     @property
     def tracking(self) -> TrackingStore:
@@ -113,18 +120,28 @@ class Workspace:
             observers=lambda run: self.registry.observers(run, self.settings.display),
             log_folder=self.log_folder,
             spill=self.spill,
-            record={"client": client_data(), "tags": list(options.tags)},
+            record={"client": client_data(), "tags": list(options.tags), **_recorded(options)},
             project=self.settings.project,
-            actor=actor(),
+            actor=self.actor,
             inline_limit=self.settings.inline_limit,
             fail_fast=options.fail_fast,
+            workers=workers_of(self.settings.workers if options.workers is None else options.workers),
+            heartbeat=self.settings.heartbeat,
+            grace=self.settings.grace,
+            log_limit=self.settings.log_limit,
         )
 
     def view(self, run: str) -> RunView:
         """The run as its events tell it; nothing is read before it is looked at."""
-        source = Source(lambda ref: self.load(ref, view.roots), self.log, self.graph, _picture)
+        source = Source(lambda ref: self.load(ref, view.roots), self.log, self.graph, _picture, self.resume)
         view = RunView(run, lambda: self._events(run), source)
         return view
+
+    def readable(self, outputs: Mapping[str, ArtifactRef]) -> bool:
+        """Whether this stack's store has all of `outputs`."""
+        from core.artifacts import missing  # start-up time: only a resumed run asks
+
+        return not missing(outputs, self.stack.artifact_store)
 
     def _events(self, run: str) -> tuple[Sequence[Event], bool]:
         with self:
@@ -167,10 +184,28 @@ class Workspace:
             return parse(self.tracking.document(digest))
 
 
+def _recorded(options: RunOptions) -> dict[str, Any]:
+    """What `core runs resume` must know of a call's options, as plain data; nothing where there are none."""
+    if not (options.no_cache or options.fail_fast or options.steps) and options.workers is None:
+        return {}
+    from core.compile.options import plain_option  # start-up time: few calls have options
+
+    no_cache = options.no_cache if isinstance(options.no_cache, bool) else sorted(options.no_cache)
+    data = {"no_cache": no_cache, "fail_fast": options.fail_fast, "steps": plain_option(options.steps)}
+    return {"options": {name: value for name, value in {**data, "workers": options.workers}.items() if value}}
+
+
 def _picture(graph: Graph, states: Mapping[str, str]) -> str:
     from core.draw import draw  # start-up time: only a notebook shows pictures
 
     return draw(graph, "svg", states)
+
+
+def workers_of(wanted: int) -> int:
+    """How many processes run steps: 0 means as many as this process may use cores."""
+    if wanted:
+        return wanted
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _own_folder(path: str) -> bool:

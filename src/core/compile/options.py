@@ -21,18 +21,19 @@ def plain_options(options: StepOptions) -> Mapping[str, Any]:
     if options == default:
         return NOTHING
     changed = {name: value for name, value in options._asdict().items() if value != getattr(default, name)}
-    return {name: _plain_option(value) for name, value in changed.items() if name != "name"}
+    return {name: plain_option(value) for name, value in changed.items() if name != "name"}
 
 
-def _plain_option(value: Any) -> Any:
+def plain_option(value: Any) -> Any:
+    """One option, or a mapping of them, as plain data."""
     if value is None or isinstance(value, str | bool) or is_number(value):
         return value
     if hasattr(value, "_asdict"):
-        return {name: _plain_option(item) for name, item in value._asdict().items() if item is not None}
+        return {name: plain_option(item) for name, item in value._asdict().items() if item is not None}
     if isinstance(value, tuple | list):
-        return [_plain_option(item) for item in value]
+        return [plain_option(item) for item in value]
     if hasattr(value, "items"):
-        return {str(name): _plain_option(item) for name, item in value.items()}
+        return {str(name): plain_option(item) for name, item in value.items()}
     if hasattr(value, "__qualname__"):
         return name_of(value)
     raise UsageError(f"option value {value!r} is no plain data", "use numbers, text, lists or dicts")

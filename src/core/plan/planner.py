@@ -71,6 +71,18 @@ class Planner:
         reason = f"same code, parameters and inputs as run {cached.run[-8:]} ({age} ago)"
         return Decision(Action.REUSE, reason, key, found, cached)
 
+    def may_reuse(self, node: Node) -> bool:
+        """Whether an earlier result of `node` may be looked for at all."""
+        return not self._forced(node, self.specs[node.id])
+
+    def look_again(self, node: Node, decision: Decision) -> Decision:
+        """`decision`, unless another run has recorded a result with its key since."""
+        cached = self.tracking.cached((decision.key,), self.project).get(decision.key)
+        if cached is None or self._expired(self.specs[node.id], cached):
+            return decision
+        reason = f"same code, parameters and inputs as run {cached.run[-8:]}, which ended meanwhile"
+        return decision._replace(action=Action.REUSE, reason=reason, cached=cached)
+
     def plan(self, stack: str = "") -> Plan:
         """A decision for every node as far as it can be made before anything ran, in one pass.
 

@@ -17,6 +17,9 @@ class Observer:
     def event(self, event: Event) -> None:
         """Called for every event of the run, in the order in which they happen."""
 
+    def waiting(self, step: str, run: str) -> None:
+        """Called when `step` waits for the result of `run` (empty: not known yet), which does the same work."""
+
     def output(self, step: str, stream: str, text: str) -> bool:  # noqa: ARG002 - optional
         """Called with what a step prints to `stream` (`stdout`, `stderr`). True: shown here, print it no more."""
         return False

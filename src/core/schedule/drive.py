@@ -1,0 +1,151 @@
+"""A run from its first event to its last, by its owner: lease, capture, launcher; an interruption is recorded, too."""
+
+from __future__ import annotations
+
+from core.capture import Capture
+from core.errors import LeaseLostError, RunCancelled
+from core.execute import Bench
+from core.interrupt import Interruptible
+from core.model.states import RunState
+from core.model.value import Value
+from core.record import Recorder, run_id
+from core.schedule.inline import Inline
+from core.schedule.loop import Loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from core.execute import Outputs
+    from core.model.plan import Plan
+    from core.model.spec import StepSpec
+    from core.plan import Planner
+    from core.pool import Pool
+    from core.ports.artifact_store import ArtifactStore
+    from core.ports.materializer import Materializers
+    from core.ports.observer import Observer
+    from core.ports.tracking_store import TrackingStore
+
+
+class Conditions(Value):
+    """What a run works with and under."""
+
+    tracking: TrackingStore
+    store: ArtifactStore
+    materializers: Materializers
+    observers: Callable[[str], Sequence[Observer]]
+    """Gives who is told of the run with this id."""
+    log_folder: Callable[[str], str]
+    """Gives the folder of its steps' logs."""
+    spill: str
+    """Folder of events that can't be recorded now."""
+    record: Mapping[str, Any]
+    """What is recorded of its beginning: client, tags, options."""
+    project: str
+    actor: str
+    inline_limit: int
+    """Bytes up to which an artifact lies in the tracking store."""
+    fail_fast: bool
+    workers: int
+    """Processes that run steps side by side; 1: the driver's own process alone."""
+    heartbeat: float
+    """Seconds between two signs of life."""
+    grace: float
+    """Seconds that a step has to end after it was told to."""
+    log_limit: int
+    """Bytes kept of what one attempt prints."""
+
+
+class Past(Value):
+    """What earlier owners of a run left to the one that goes on with it."""
+
+    run: str
+    """Its id."""
+    done: Mapping[str, Outputs]
+    """Outputs of the steps that stay finished, by node id."""
+    numbers: Mapping[str, int]
+    """Number of the newest attempt of each step that has one."""
+    again: frozenset[str] = frozenset()
+    """Finished steps that a person wants to run once more."""
+
+
+class Ending(Value):
+    """How a run ended."""
+
+    run: str
+    """Its id."""
+    state: RunState
+    failed: str = ""
+    """The first step that failed."""
+    error: BaseException | None = None
+    """What it raised."""
+
+
+def drive(
+    plan: Plan, planner: Planner, specs: dict[str, StepSpec], conditions: Conditions, past: Past | None = None
+) -> Ending:
+    """Run `plan` as the owner of a new run, or go on with the one that `past` tells of."""
+    run = past.run if past else run_id()
+    observers = conditions.observers(run)
+    capture = Capture(conditions.log_folder(run), observers)
+    recorder = Recorder(
+        conditions.tracking,
+        run,
+        project=conditions.project,
+        actor=conditions.actor,
+        observers=observers,
+        spill=conditions.spill,
+        tick=capture.tick,
+        heartbeat=conditions.heartbeat,
+    )
+    bench = Bench(
+        run,
+        plan.graph.pipeline,
+        recorder.emit,
+        capture,
+        conditions.store,
+        conditions.materializers,
+        recorder.recorded,
+        conditions.inline_limit,
+    )
+    with Interruptible(conditions.grace) as interrupts, _launcher(bench, specs, conditions) as launcher:
+        recorder.interrupt = interrupts.cancel
+        with recorder, capture:
+            record = {**conditions.record, "roots": sorted({spec.source_root for spec in specs.values()})}
+            loop = Loop(plan, planner, specs, bench, recorder, launcher, interrupts, past)
+            recorder.begin(plan, record, None if past is None else sorted(past.again))
+            cancelled = None
+            try:
+                failed, error = loop.run(fail_fast=conditions.fail_fast)
+            except LeaseLostError:
+                raise  # another owner goes on with the run: it is not ours to end
+            except BaseException as raised:
+                cancelled = interrupts.cancelled if isinstance(raised, KeyboardInterrupt) else None
+                _end(recorder, interrupts, loop, cancelled or raised)
+                if cancelled is None:
+                    raise
+            else:
+                _end(recorder, interrupts, loop, error)
+    if cancelled is not None:
+        return Ending(run, RunState.CANCELLED, "", cancelled)
+    return Ending(run, RunState.COMPLETED if error is None else RunState.FAILED, failed, error)
+
+
+def _end(recorder: Recorder, interrupts: Interruptible, loop: Loop, error: BaseException | None) -> None:
+    """Record how the run ended."""
+    interrupts.hold()
+    state = RunState.COMPLETED if error is None else RunState.FAILED
+    if isinstance(error, RunCancelled) or not isinstance(error, Exception | None):
+        state = RunState.CANCELLED
+    recorder.end(state, error)
+    loop.unclaim()
+
+
+def _launcher(bench: Bench, specs: Mapping[str, StepSpec], conditions: Conditions) -> Pool | Inline:
+    """Workers when several are wanted, or when only another process can be ended in time."""
+    if conditions.workers == 1 and not any(spec.options.timeout for spec in specs.values()):
+        return Inline(bench)
+    from core.pool import Pool  # start-up time: most runs need no other process
+
+    return Pool(bench, specs, slots=conditions.workers, grace=conditions.grace)

@@ -1,0 +1,80 @@
+"""Single flight: of several runs that want the same result one works for it, the others wait for it here."""
+
+from __future__ import annotations
+
+import time
+
+from core.model.event import TERMINAL, EventKind
+from core.model.states import RunState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from core.record import Recorder
+
+SHORTEST = 0.01
+"""Seconds between two looks, at first."""
+LONGEST = 0.25
+"""The same, at most."""
+
+
+class Flight:
+    """Nodes that wait for another run's result."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._waiting: dict[str, str] = {}
+        self._pauses: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        self._looked = time.monotonic()
+        self._overdue: set[str] = set()
+
+    def __bool__(self) -> bool:
+        """Whether one waits."""
+        return bool(self._due)
+
+    def pause(self) -> float:
+        """Seconds until one may look again."""
+        return max(min(self._due.values()) - time.monotonic(), 0.0) if self._due else float("inf")
+
+    def wait(self, node: str, key: str) -> None:
+        """`node` wants the result with the cache key `key`, for which another run works."""
+        if node not in self._waiting:
+            self._waiting[node] = key
+            self._recorder.tell_waiting(node, self._worker(key)[0])
+        pause = self._pauses[node] = min(2 * self._pauses.get(node, SHORTEST / 2), LONGEST)
+        self._due[node] = time.monotonic() + pause
+
+    def landed(self) -> list[str]:
+        """Nodes that may look again; they come back by `wait` when it is too early."""
+        now = time.monotonic()
+        if now - self._looked >= self._recorder.heartbeat:
+            self._looked = now
+            self._look()
+        found = [node for node, due in self._due.items() if due <= now]
+        for node in found:
+            del self._due[node]
+        return found
+
+    def overdue(self, node: str) -> bool:
+        """Whether the run that `node` waits for is lost, though its process is there: paused, for example."""
+        return node in self._overdue
+
+    def _look(self) -> None:
+        for node, key in self._waiting.items():
+            if node in self._due and self._worker(key)[1] == RunState.LOST:
+                self._overdue.add(node)
+
+    def _worker(self, key: str) -> tuple[str, str]:
+        """Id and state of the run that works for `key`; empty when it has not recorded that yet."""
+        tracking = self._recorder.tracking
+        for state in (RunState.RUNNING, RunState.LOST):
+            for row in tracking.runs(state=state, limit=20):
+                if row.id == self._recorder.run:
+                    continue
+                events = tracking.events(row.id)
+                ended = {event[1:3] for event in events if event.kind in TERMINAL}
+                for event in events:
+                    begun = event.kind == EventKind.ATTEMPT_STARTED and event.data.get("key") == key
+                    if begun and event[1:3] not in ended:
+                        return row.id, row.state
+        return "", ""
