@@ -62,8 +62,11 @@ class Task(Value):
 
     def taken(self) -> dict[str, list[list[str]]]:
         """Input name to `[node, output, digest]` of what it takes."""
-        given, inputs = self.inputs, self.node.inputs
-        return {n: [[*edge, given[edge.node][edge.output].digest] for edge in edges_of(b)] for n, b in inputs.items()}
+        given, found = self.inputs, {}
+        for name, binding in self.node.inputs.items():
+            edges = [edge for edge in edges_of(binding) if edge.node in given]  # others were skipped on purpose
+            found[name] = [[*edge, given[edge.node][edge.output].digest] for edge in edges]
+        return found
 
 
 class Result(Value):

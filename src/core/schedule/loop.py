@@ -7,7 +7,6 @@ from core.errors import InfrastructureError
 from core.execute import Task, begin, call_hook, conclude
 from core.faults import failpoint
 from core.model.event import EventKind
-from core.model.graph import edges_of
 from core.model.plan import Action, Decision
 from core.model.states import StepState
 from core.schedule.frontier import Frontier
@@ -225,21 +224,20 @@ class Loop:
             self._blocked[node.id] = reason
             self._skip(node.id, reason)
             return True
-        for name, binding in node.inputs.items():
-            for edge in edges_of(binding) if name not in node.optional else ():
-                if edge.node in self._left_out:
-                    self._leave_out(node.id, f"{edge.node} was skipped")
-                    return True
-        return False
+        if not self._left_out:
+            return False
+        from core.model.expand import lacking  # start-up time: few graphs have conditions
+
+        lacks = lacking(node, self._left_out)
+        if lacks:
+            self._leave_out(node.id, f"{lacks} was skipped")
+        return bool(lacks)
 
     def _wanted(self, node: Node) -> bool:
         """Whether the condition of `node` holds; if not, it is left out on purpose."""
         when = node.when
         if when is None:
             return True
-        if when.node in self._left_out:
-            self._leave_out(node.id, f"{when.node} was skipped")
-            return False
         bench = self._bench
         ref = self._done[when.node][when.output]
         if load(ref, store=bench.store, materializers=bench.materializers, trusted=bench.trusted):
