@@ -113,6 +113,10 @@ class AttemptView(Value):
     """Why it ran, was reused or was skipped."""
     hooks: tuple[Mapping[str, Any], ...] = ()
     """Hooks that failed: hook, error."""
+    fault: str = ""
+    """Whose its failure is, a `Fault`; empty when it did not fail."""
+    retried: bool = False
+    """Whether another attempt was arranged for when it failed."""
 
 
 class StepView(Value):
@@ -408,6 +412,8 @@ def _attempt(run: str, folded: _Folded, source: Source, number: int, events: lis
         outputs=outputs,
         reason=data.get("reason", ""),
         hooks=tuple(event.data for event in events if event.kind == EventKind.HOOK_FAILED),
+        fault=data.get("fault", ""),
+        retried=data.get("retry", False),
     )
 
 

@@ -1,5 +1,5 @@
 """5. The one scheduler: who is ready, what becomes of each, tries again, waits for others, ends in order."""
 
-from core.schedule.drive import Conditions, Ending, Past, drive
+from core.schedule.owner import Conditions, Ending, Past, drive
 
 __all__ = ["Conditions", "Ending", "Past", "drive"]
