@@ -80,7 +80,8 @@ class Recorder:
         self._numbers = count()
         self._recorded = False
         self._longest = 0.0 if armed() else SLOWEST  # a test that kills at a failpoint finds what happened before it
-        self._group = 0.0 if armed() else GROUP
+        self.group = 0.0 if armed() else GROUP
+        """Seconds for which an event may wait for others: more than the last append took."""
         self._flushed = 0.0
         self._away: StoreError | None = None
         self._refused: CoreError | None = None
@@ -161,7 +162,7 @@ class Recorder:
         if not self._recorded:
             return
         waited = time.monotonic() - self._flushed
-        due = now or (waited >= self._group and not self._writing.locked())  # else the other thread is at it
+        due = now or (waited >= self.group and not self._writing.locked())  # else the other thread is at it
         if due or waited >= self._longest or len(self._buffer) >= BUFFER:
             self.flush()
         elif not self._wake.is_set():
@@ -198,7 +199,7 @@ class Recorder:
                 for digest in documents:
                     del self._documents[digest]
             self._flushed = time.monotonic()
-            self._group = min(max(4 * (self._flushed - began), GROUP), self._longest)
+            self.group = min(max(4 * (self._flushed - began), GROUP), self._longest)
 
     def check(self) -> None:
         """Raise what the recorder's thread met: the lease is another owner's by now, or the store refuses."""
@@ -269,7 +270,7 @@ class Recorder:
         while not self._stop.is_set():
             waiting = self._wake.wait(often)
             if waiting:
-                self._stop.wait(self._group)
+                self._stop.wait(self.group)
                 self._wake.clear()
             now = time.monotonic()
             try:

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 TICK = 0.5
 """Seconds between two looks at what else may have happened: a lost lease, a wish to cancel."""
-LASTING = 0.01
-"""Seconds of an attempt from which its end is made durable at once: none that took long is done twice."""
 
 
 class Loop:
@@ -177,7 +175,7 @@ class Loop:
         del self._running[name]
         again = result.state is not StepState.COMPLETED and self._again(task, result)
         conclude(self._bench, task, result, retry=bool(again))
-        if result.seconds >= LASTING:
+        if result.seconds >= self._recorder.group:  # what took longer than an append is not left to be done twice
             self._recorder.flush()
         if again:
             failpoint("retry.waits")
