@@ -13,6 +13,14 @@ from core.errors import ConfigurationError
 FAILPOINTS = frozenset(
     {
         "run.started",  # the run's first event is durable, no step has begun
+        "run.resumed",  # the event of a resumed run is durable, nothing of it has begun
+        "claim.taken",  # no other run is at the step's work, its start is not recorded
+        "attempt.begun",  # the attempt's start is durable, it is not launched
+        "step.reused",  # the event of a reused step is noted
+        "step.skipped",  # the event of a skipped step is noted
+        "step.expanded",  # the event of an expanded step is noted, its instances are not there
+        "retry.waits",  # the end of a failed attempt is noted, the next is not begun
+        "lease.renew",  # a heartbeat is due; dropped: it is left out
         "attempt.started",  # the attempt's start is durable, its function has not been called
         "attempt.returned",  # the function has returned, no output is stored
         "attempt.saved",  # the outputs are stored, the attempt's end is not recorded

@@ -117,7 +117,8 @@ class Loop:
             self._let_go()
         if self._retries:
             for task in self._retries.due():
-                self._launch(task)
+                self._numbers[task.node.id] = task.number
+                self._launch(self._with_checkpoint(task))
         if self._flight:
             for node in self._flight.landed():
                 self._frontier.push(node)
@@ -142,10 +143,7 @@ class Loop:
         for digest, text in self._planner.documents().items():
             self._recorder.document(digest, text)
         task = Task(node, self._specs[name], decision, self._number(name), self._done)
-        self._running[name] = task = self._with_checkpoint(task) if task.number > 1 else task
-        begin(self._bench, task)
-        failpoint("attempt.begun")
-        self._launcher.launch(task)
+        self._launch(self._with_checkpoint(task) if task.number > 1 else task)
 
     def _settled_before(self, node: Node) -> bool:
         """Whether it is skipped, left out, or a mapped step, which is expanded."""
@@ -158,12 +156,10 @@ class Loop:
         return bool(node.each)
 
     def _launch(self, task: Task) -> None:
-        """Another try of what is the loop's already."""
-        self._numbers[task.node.id] = task.number
-        task = self._with_checkpoint(task)
         begin(self._bench, task)
-        self._running[task.node.id] = task
+        failpoint("attempt.begun")
         self._launcher.launch(task)
+        self._running[task.node.id] = task  # an interruption before this leaves nothing to wait for
 
     def _number(self, name: str) -> int:
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
@@ -172,7 +168,7 @@ class Loop:
     def _finish(self, task: Task, result: Result) -> None:
         """An attempt is over: record it, try again, or settle the node."""
         name = task.node.id
-        del self._running[name]
+        self._running.pop(name, None)
         again = result.state is not StepState.COMPLETED and self._again(task, result)
         conclude(self._bench, task, result, retry=bool(again))
         if result.seconds >= self._recorder.group:  # what took longer than an append is not left to be done twice
@@ -346,7 +342,7 @@ class Loop:
                     self._launcher.stop(task, now=now)
                 while self._running:
                     for task, result in self._launcher.wait(TICK):
-                        del self._running[task.node.id]
+                        self._running.pop(task.node.id, None)
                         conclude(self._bench, task, result)
             except KeyboardInterrupt:
                 now = True
