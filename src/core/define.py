@@ -7,7 +7,7 @@ from typing import Generic, ParamSpec, TypeVar, overload
 
 from core.context import compiling
 from core.errors import DefinitionError, show_uncaught
-from core.model.spec import StepOptions, StepSpec
+from core.model.spec import MAX_ITEMS, StepOptions, StepSpec
 from core.names import main_module, name_of, source_root
 from core.text import closest
 
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
         materializers: Mapping[str, str]
         on_success: Callable[..., object] | None
         on_failure: Callable[..., object] | None
+        map_limit: int
         after: Any
+        when: Any
 
 
 P = ParamSpec("P")
@@ -47,10 +49,12 @@ class Step(Generic[P, R]):
 
     __wrapped__: Callable[P, R]
 
-    def __init__(self, spec: StepSpec, after: tuple[object, ...] = ()) -> None:
+    def __init__(self, spec: StepSpec, after: tuple[object, ...] = (), when: object = None) -> None:
         self.spec = spec
         self.after = after
         """References whose nodes must end before a call of this step begins."""
+        self.when = when
+        """Reference to the output that says whether a call of this step runs."""
         update_wrapper(self, spec.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -63,18 +67,24 @@ class Step(Generic[P, R]):
         return node
 
     def with_options(self, **options: Unpack[Options]) -> Step[P, R]:
-        """The same step with other options; `after=` takes what other step calls returned: they must end first."""
-        return _build(self.spec.function, dict(options), self.spec.options, self.after)
+        """The same step with other options.
+
+        `after=` takes what other step calls returned: they must end first. `when=` takes the output of a step that
+        returns a bool: if it is False, a call of this step is skipped on purpose, and so is what can't do without it.
+        """
+        return _build(self.spec.function, dict(options), self.spec.options, self.after, self.when)
 
     def map(self, *iterables: Iterable[Any], **constants: Any) -> list[R]:
         """One call for each item: positional arguments are walked side by side, keywords are the same for all calls.
 
-        The nodes are called `name[0]`, `name[1]`, ... Raises `CompileError` when the lengths differ or an iterable is
-        another step's output, whose length is known only when it runs.
+        The nodes are called `name[0]`, `name[1]`, ... An iterable may be another step's output, whose length is known
+        only when it runs: then what comes back stands for a list, to pass to a step or to another `map`, at most
+        `map_limit` long. Raises `CompileError` when lengths differ or the items are not what the parameters take.
         """
         recording = compiling.get()
         if recording is not None:
-            return list(recording.map(self, iterables, constants))
+            calls: list[R] = recording.map(self, iterables, constants)
+            return calls
         function: Any = self.spec.function
         return [function(*items, **constants) for items in zip(*iterables, strict=True)]
 
@@ -96,8 +106,8 @@ def step(function: Any = None, /, **options: Any) -> Any:
     """
     show_uncaught()
     if function is None:
-        return lambda function: _build(function, options, StepOptions(), ())
-    return _build(function, options, StepOptions(), ())
+        return lambda function: _build(function, options, StepOptions())
+    return _build(function, options, StepOptions())
 
 
 if TYPE_CHECKING:
@@ -112,7 +122,9 @@ if TYPE_CHECKING:
         def __call__(self, function: Callable[P, R], /) -> Step[P, R]: ...
 
 
-def _build(function: Any, options: dict[str, Any], base: StepOptions, after: tuple[object, ...]) -> Step[Any, Any]:
+def _build(
+    function: Any, options: dict[str, Any], base: StepOptions, after: tuple[object, ...] = (), when: object = None
+) -> Step[Any, Any]:
     if isinstance(function, Step):
         raise DefinitionError(f"{function!r} is decorated with @step twice", "remove one @step, or use with_options()")
     if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
@@ -120,11 +132,13 @@ def _build(function: Any, options: dict[str, Any], base: StepOptions, after: tup
     if options and "after" in options:
         waits = options.pop("after")
         after = tuple(waits) if isinstance(waits, list | tuple) else (waits,)
+    if options and "when" in options:
+        when = options.pop("when")
     merged = merge_options(base, options, f"step {function.__qualname__!r}") if options else base
     identity = name_of(function)
     name = function.__name__ if function.__name__ != "<lambda>" else "lambda"
     module = identity.partition(":")[0]
-    return Step(StepSpec(identity, name, function, source_root(module), _stays(function), merged), after)
+    return Step(StepSpec(identity, name, function, source_root(module), _stays(function), merged), after, when)
 
 
 def _stays(function: Any) -> str:
@@ -161,6 +175,10 @@ def _check(name: str, value: Any, where: str) -> None:
         check_name(value, where)
     elif name in {"timeout", "cache_expires"} and value is not None and not (is_number(value) and value > 0):
         raise DefinitionError(f"{where}: {name}={value!r} is no positive number", "give seconds, such as 60")
+    elif name == "map_limit" and not (type(value) is int and 0 < value <= MAX_ITEMS):
+        raise DefinitionError(
+            f"{where}: map_limit={value!r} is no whole number from 1 to {MAX_ITEMS}", "give a number of calls"
+        )
     elif name == "cache" and not isinstance(value, bool):
         raise DefinitionError(
             f"{where}: cache={value!r} is neither True nor False", "write cache=False to run it each time"

@@ -197,7 +197,7 @@ def test_value_mixed_into_a_result(body: Any) -> None:
         (lambda: take("x"), "'x'"),  # type: ignore[arg-type]
         (lambda: take(lambda: 1), "number"),  # type: ignore[arg-type]
         (lambda: take.map([1], [1, 2]), "different lengths"),
-        (lambda: take.map(one()), "known only when it runs"),  # type: ignore[arg-type]
+        (lambda: take.map(one()), "it is int, no list"),  # type: ignore[arg-type]
         (lambda: one.with_options(after=3)(), "not what a step call returned"),
     ],
 )

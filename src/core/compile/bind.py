@@ -36,6 +36,8 @@ class Shape(Value):
     outputs: tuple[str, ...]
     options: Mapping[str, Any]
     after: tuple[str, ...]
+    when: Ref | None
+    """The output that says whether its calls run."""
 
 
 def gathered(spec: InputSpec) -> InputSpec:
@@ -82,11 +84,11 @@ def _usage(shape: Shape) -> str:
 
 
 def binding_of(value: Any, spec: InputSpec, node_id: str) -> Binding | None:
-    """The binding of a container that holds references; None when there is no reference in it."""
-    if type(value) is Fields:
+    """The binding of a reference or of a container that holds some; None when there is no reference in it."""
+    if isinstance(value, Ref | Fields):
         if not accepts(spec.annotation, value.annotation):
             raise wrong_edge(value, node_id, spec, value.annotation)
-        return value.binding
+        return value.edge if isinstance(value, Ref) else value.binding
     if not isinstance(value, list | tuple | dict) or not _has_reference(value):
         return None
     for ref, given in _given_types(value):
@@ -100,7 +102,7 @@ def _has_reference(value: Any) -> bool:
     while stack:
         items = stack.pop()
         for item in items.values() if isinstance(items, dict) else items:
-            if type(item) is Ref or type(item) is Fields:
+            if isinstance(item, Ref | Fields):
                 return True
             if isinstance(item, list | tuple | dict):
                 stack.append(item)
@@ -128,9 +130,9 @@ def _type_of(item: Any) -> Any:
 
 def collect(value: Any, where: str) -> Binding:
     """The binding of `value`, references and plain data nested in lists, tuples and dicts included."""
-    if type(value) is Ref:
+    if isinstance(value, Ref):
         return value.edge
-    if type(value) is Fields:
+    if isinstance(value, Fields):
         return value.binding
     if isinstance(value, list | tuple):
         kind = "list" if isinstance(value, list) else "tuple" if type(value) is tuple else name_of(type(value))

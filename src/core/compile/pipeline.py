@@ -56,7 +56,7 @@ def compile_pipeline(
         raise CompileError(f"pipeline {name!r} calls no step", "call at least one function decorated with @step in it")
     recording.check_names(options.no_cache if isinstance(options.no_cache, frozenset) else ())
     outputs = dict(_named_outputs(returned, name))
-    graph = Graph(name, tuple(recording.nodes), parameters, name_of(function), outputs)
+    graph = Graph(name, recording.finished(), parameters, name_of(function), outputs)
     return Compiled(graph, recording.specs)
 
 

@@ -6,7 +6,7 @@ from core.compile.bind import Shape, bind_rest, binding_of, gathered, missing, w
 from core.compile.options import plain_options
 from core.conform import accepts
 from core.errors import CompileError
-from core.model.graph import Edge, Node
+from core.model.graph import WHEN, Edge, Node
 from core.model.ref import Fields, Ref
 from core.model.spec import MISSING
 from core.names import name_of
@@ -38,6 +38,9 @@ class Recording:
         self._counts: dict[str, int] = {}
         self._alive: list[Step[Any, Any]] = []
         self._active: list[Callable[..., Any]] = []
+        self._left_out: set[str] = set()
+        self._walked: dict[str, dict[str, int]] = {}
+        self._templates: list[str] = []
 
     def inline(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Call a pipeline function, the outer one or one that it calls; raises `CompileError` when it calls itself."""
@@ -60,38 +63,30 @@ class Recording:
         given = dict(zip(shape.positional, args, strict=False)) if args else {}
         if len(args) > len(shape.positional) or kwargs or shape.variadic != ("", ""):
             bind_rest(shape, given, args, kwargs)
-        parameters = dict(shape.defaults)
-        inputs: dict[str, Binding] = {}
-        for name, value in given.items():
-            spec = shape.inputs[name]
-            if type(value) is Ref:
-                if not accepts(spec.annotation, value.annotation):
-                    raise wrong_edge(value, node_id, spec, value.annotation)
-                inputs[name] = value.edge
-            elif type(value) in _FLAT or (found := binding_of(value, spec, node_id)) is None:
-                parameters[name] = to_plain(value, spec.annotation, f"parameter {name!r} of step {node_id!r}")
-                continue
-            else:
-                inputs[name] = found
-            parameters.pop(name, None)
-        for name in shape.required:
-            if name not in given:
-                raise missing(shape, name)
-        spec_of = shape.step.spec
-        self.nodes.append(Node(node_id, spec_of.id, inputs, parameters, shape.outputs, shape.after, shape.options))
-        self.specs[node_id] = spec_of
+        inputs, parameters = _arguments(shape, given, node_id)
+        when: Edge | None = None
+        optional: tuple[str, ...] = ()
+        if shape.when is not None:
+            when = shape.when.edge
+            if type(shape.when) is not Ref:
+                raise CompileError(
+                    f"the condition of step {node_id!r}, {shape.when!r}, is one for each item, but it is called once",
+                    "use `.map()` over the same list",
+                )
+        if when is not None or self._left_out:
+            optional = self._optional(shape, node_id, inputs, when)
+        node = Node(node_id, shape.step.spec.id, inputs, parameters, shape.outputs, shape.after, shape.options)
+        self._add(node if when is None and not optional else node._replace(when=when, optional=optional), shape)
         return _references(shape.signature, node_id)
 
-    def map(self, step: Step[Any, Any], iterables: tuple[Any, ...], constants: Mapping[str, Any]) -> Iterator[Any]:
-        """Record one call of `step` for each item of the iterables, walked side by side."""
+    def map(self, step: Step[Any, Any], iterables: tuple[Any, ...], constants: Mapping[str, Any]) -> Any:
+        """Record one call of `step` for each item of the iterables, walked side by side.
+
+        Where one of them is an output, the length is not known: one node stands for all calls.
+        """
         shape = self._shapes.get(id(step)) or self._shape(step)
-        for iterable in iterables:
-            if isinstance(iterable, Ref | Fields):
-                raise CompileError(
-                    f"{step.spec.name}.map() was given {iterable!r}, whose length is known only when it runs",
-                    "map over a list that is known when the pipeline is compiled; "
-                    "what is the same for every call is passed by name",
-                )
+        if any(isinstance(iterable, Ref) or _is_many(iterable) for iterable in iterables):
+            return self._template(shape, iterables, constants)
         lists = [list(iterable) for iterable in iterables]
         if len({len(items) for items in lists}) != 1:
             raise CompileError(
@@ -99,8 +94,69 @@ class Recording:
                 "give at least one list, and all of one length",
             )
         base = self._free_id(shape)
-        for index, items in enumerate(zip(*lists, strict=True)):
-            yield self.call(step, items, constants, f"{base}[{index}]")
+        return [
+            self.call(step, items, constants, f"{base}[{index}]")
+            for index, items in enumerate(zip(*lists, strict=True))
+        ]
+
+    def _template(self, shape: Shape, iterables: tuple[Any, ...], constants: Mapping[str, Any]) -> Any:
+        from core.compile.mapping import conditional, many_references, walk  # start-up time: few pipelines need it
+
+        node_id = self._free_id(shape)
+        walked = walk(shape, iterables, node_id)
+        when = conditional(shape.when, walked, node_id)
+        given: dict[str, Any] = dict.fromkeys((*walked.inputs, *walked.parameters))
+        given.pop(WHEN, None)
+        names = tuple(given)
+        bind_rest(shape, given, (), constants)
+        inputs, parameters = _arguments(shape, given, node_id, names)
+        inputs |= walked.inputs
+        node = Node(
+            id=node_id,
+            step=shape.step.spec.id,
+            inputs=inputs,
+            parameters=parameters | walked.parameters,
+            outputs=shape.outputs,
+            after=shape.after,
+            options=shape.options,
+            each=(*walked.inputs, *walked.parameters),
+            depth=walked.depth,
+            when=when,
+        )
+        for edge, depth in walked.marks:
+            outputs = self._walked.setdefault(edge.node, {})
+            outputs[edge.output] = max(depth, outputs.get(edge.output, 0))
+        if shape.when is not None or self._left_out:
+            node = node._replace(optional=self._optional(shape, node_id, inputs, shape.when, node.each))
+        self._templates.append(node_id)
+        self._add(node, shape)
+        return many_references(shape.signature, node_id, walked.depth)
+
+    def _optional(
+        self, shape: Shape, node_id: str, inputs: Mapping[str, Binding], when: object, each: Iterable[str] = ()
+    ) -> tuple[str, ...]:
+        """Inputs that may be None because something before was skipped on purpose."""
+        from core.compile.mapping import optional_inputs  # start-up time: few pipelines have conditions
+
+        optional, itself = optional_inputs(inputs, shape.inputs, each, self._left_out)
+        if itself or when is not None:
+            self._left_out.add(node_id)
+        return optional
+
+    def _add(self, node: Node, shape: Shape) -> None:
+        self.nodes.append(node)
+        self.specs[node.id] = shape.step.spec
+
+    def finished(self) -> tuple[Node, ...]:
+        """Every node, with what became known of it after it was recorded."""
+        if self._templates:
+            from core.compile.mapping import check_ids  # start-up time: few pipelines need it
+
+            check_ids(self._templates, self.specs)
+        if not self._walked:
+            return tuple(self.nodes)
+        walked = self._walked
+        return tuple(node._replace(walked=walked[node.id]) if node.id in walked else node for node in self.nodes)
 
     def check_names(self, named: Iterable[str]) -> None:
         """Raise `CompileError` when options were given for, or `named` has, a step that was never called."""
@@ -154,10 +210,49 @@ class Recording:
             tuple(output.name for output in signature.outputs),
             plain_options(step.spec.options),
             tuple(dict.fromkeys(edge.node for edge in _waits(step.after, step.spec.name))),
+            None if step.when is None else _condition(step),
         )
         self._shapes[id(original)] = shape
         self._alive.append(original)  # so that its id stays its own
         return shape
+
+
+def _arguments(
+    shape: Shape, given: Mapping[str, Any], node_id: str, walked: tuple[str, ...] = ()
+) -> tuple[dict[str, Binding], dict[str, Any]]:
+    """Inputs and parameters of a call that was `given` these values, checked; what is `walked` is left out."""
+    parameters = dict(shape.defaults)
+    inputs: dict[str, Binding] = {}
+    for name, value in given.items():
+        if name in walked:
+            parameters.pop(name, None)
+            continue
+        spec = shape.inputs[name]
+        if type(value) is Ref:
+            if not accepts(spec.annotation, value.annotation):
+                raise wrong_edge(value, node_id, spec, value.annotation)
+            inputs[name] = value.edge
+        elif type(value) in _FLAT or (found := binding_of(value, spec, node_id)) is None:
+            parameters[name] = to_plain(value, spec.annotation, f"parameter {name!r} of step {node_id!r}")
+            continue
+        else:
+            inputs[name] = found
+        parameters.pop(name, None)
+    for name in shape.required:
+        if name not in given:
+            raise missing(shape, name)
+    return inputs, parameters
+
+
+def _is_many(value: Any) -> bool:
+    """Whether it is what a mapped step with several outputs gives."""
+    return isinstance(value, Fields) and type(value) is not Fields
+
+
+def _condition(step: Step[Any, Any]) -> Ref | None:
+    from core.compile.mapping import condition  # start-up time: few pipelines have conditions
+
+    return condition(step.when, step.spec.name)
 
 
 def _references(signature: Signature, node_id: str) -> Any:

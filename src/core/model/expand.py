@@ -1,7 +1,7 @@
 """A mapped step becomes its instances once the number of items is known: pure functions of the graph.
 
-A mapped step (`Node.each` is not empty) stands in the graph as a template. Its shape is the number of its instances, or,
-where it walks lists in lists, a list of shapes: `3`, `[2, 0, 1]`. Instances are called `clean[0]` or `square[0][1]`.
+A mapped step (`Node.each` is not empty) stands in the graph as a template. Its shape is the number of its instances,
+or a list of shapes where it walks lists in lists: `3`, `[2, 0, 1]`. Instances are called `clean[0]` or `square[0][1]`.
 """
 
 from __future__ import annotations

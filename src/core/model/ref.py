@@ -15,6 +15,7 @@ class Ref:
     """One output of a node. Pass it to another step; everything else that Python could do with it is refused."""
 
     __slots__ = ("annotation", "edge")
+    _HINT = "pass it to a step, and do this with its value there"
 
     def __init__(self, edge: Edge, annotation: Any) -> None:
         self.edge = edge
@@ -30,15 +31,12 @@ class Ref:
         raise _mixed(self, f"its attribute {name!r} was asked for")
 
 
-def _mixed(ref: object, what: str) -> CompileError:
-    return CompileError(
-        f"{ref!r} has no value while the pipeline is compiled, but {what}",
-        "pass it to a step, and do this with its value there",
-    )
+def _mixed(ref: Ref | Fields, what: str) -> CompileError:
+    return CompileError(f"{ref!r} has no value while the pipeline is compiled, but {what}", ref._HINT)
 
 
 def _refuse(operation: str) -> Callable[..., NoReturn]:
-    def refuse(self: object, *_: object) -> NoReturn:
+    def refuse(self: Ref, *_: object) -> NoReturn:
         raise _mixed(self, f"it was used in {operation}")
 
     return refuse
@@ -69,6 +67,7 @@ class Fields:
     """The outputs of a step that returns a NamedTuple or dataclass: a Ref by field, or the whole."""
 
     __slots__ = ("_container", "_kind", "_refs")
+    _HINT = Ref._HINT
 
     def __init__(self, container: type, kind: str, refs: dict[str, Ref]) -> None:
         self._container = container
@@ -76,7 +75,7 @@ class Fields:
         self._refs = refs
 
     @property
-    def annotation(self) -> type:
+    def annotation(self) -> Any:
         """The NamedTuple or dataclass."""
         return self._container
 

@@ -18,6 +18,8 @@ INFRASTRUCTURE = 2
 """Further tries after failures of the infrastructure, for a step that does not say how many."""
 MAP_LIMIT = 1000
 """Calls that one `map` over another step's output may make, for a step that does not say how many."""
+MAX_ITEMS = 100_000
+"""Calls that any one such `map` may make: each item is an artifact of its own."""
 
 
 class Retry(Value):
