@@ -21,7 +21,7 @@ from core.errors import (
 from core.faults import failpoint
 from core.model.artifact import ArtifactRef
 from core.model.event import EventKind
-from core.model.graph import Collect, Edge, edges_of
+from core.model.graph import Collect, Edge, edges_of, present
 from core.model.nothing import NOTHING
 from core.model.states import Fault, StepState
 from core.model.value import Value
@@ -222,7 +222,10 @@ def _arguments(
     kwargs: dict[str, Any] = {}
     for spec in signature.inputs:
         if spec.name in node.inputs:
-            value = _load(bench, node.inputs[spec.name], done)
+            binding: Binding | None = node.inputs[spec.name]
+            if binding is not None and (node.optional or isinstance(binding, Collect)):
+                binding = present(binding, done)
+            value = None if binding is None else _load(bench, binding, done)
         elif spec.name in node.parameters:
             value = from_plain(node.parameters[spec.name], None if spec.variadic else spec.annotation)
         else:
@@ -283,6 +286,11 @@ def _save(bench: Bench, node: Node, spec: StepSpec, signature: Signature, return
             )
         except OutputError as error:
             raise OutputError(f"output {name!r} of {step}: {error.message}", error.hint) from error
+    for name, depth in node.walked.items():
+        from core.items import save_items  # start-up time: few steps are mapped over outputs
+
+        what, given = f"output {name!r} of {step}", (bench.store, bench.materializers, bench.inline_limit)
+        outputs.update((name + place, ref) for place, ref in save_items(values[name], depth, what, *given).items())
     return outputs
 
 

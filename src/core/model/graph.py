@@ -13,7 +13,7 @@ from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from typing import Any
 
 GRAPH_VERSION = 1
@@ -57,6 +57,19 @@ def edges_of(binding: Binding) -> Iterator[Edge]:
             yield top
         elif isinstance(top, Collect):
             stack.extend(item for _, item in reversed(top.items))
+
+
+def present(binding: Binding, done: Container[str]) -> Binding | None:
+    """What is left of `binding` without the nodes that are not `done`: they were skipped on purpose.
+
+    Lists and dicts get shorter; anything else that lacks a part is None.
+    """
+    if isinstance(binding, Edge):
+        return binding if binding.node in done else None
+    if isinstance(binding, Constant) or all(edge.node in done for edge in edges_of(binding)):
+        return binding
+    kept = tuple((key, found) for key, item in binding.items if (found := present(item, done)) is not None)
+    return Collect(binding.kind, kept) if binding.kind in {"list", "dict"} else None
 
 
 class Node(Value):

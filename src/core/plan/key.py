@@ -6,7 +6,7 @@ from blake3 import blake3
 
 from core.digest.canonical import digest_of, pack
 from core.digest.code import fingerprint
-from core.model.graph import Collect, Edge
+from core.model.graph import Collect, Edge, present
 from core.model.value import Value
 
 TYPE_CHECKING = False
@@ -62,6 +62,8 @@ def node_key(step: StepKey, node: Node, done: Mapping[str, Mapping[str, Artifact
     hasher = step.hasher.copy()
     hasher.update(pack(node.outputs))
     hasher.update(pack(dict(node.parameters)))
+    if node.walked:
+        hasher.update(pack(["walked", dict(node.walked)]))
     found = own_fingerprint(step, node)
     inputs: dict[str, list[Any]] = {}
     for name in sorted(node.inputs):
@@ -73,11 +75,14 @@ def node_key(step: StepKey, node: Node, done: Mapping[str, Mapping[str, Artifact
 
 def own_fingerprint(step: StepKey, node: Node) -> dict[str, Any]:
     """The fingerprint of a node without its inputs."""
-    return {
+    found = {
         **step.fingerprint,
         "outputs": list(node.outputs),
         "parameters": {name: _cut(value) for name, value in node.parameters.items()},
     }
+    if node.walked:
+        found["walked"] = dict(node.walked)
+    return found
 
 
 def _cut(value: Any) -> Any:
@@ -89,6 +94,8 @@ def _cut(value: Any) -> Any:
 def _input(name: str, binding: Binding, done: Mapping[str, Mapping[str, ArtifactRef]]) -> tuple[list[Any], list[Any]]:
     """What an input adds to the key (its shape and artifacts, not whence they come), and to the fingerprint."""
     if isinstance(binding, Edge):
+        if binding.node not in done:  # skipped on purpose
+            return [name, "none"], [[binding.node, binding.output, ""]]
         identity = done[binding.node][binding.output].identity
         return [name, "edge", identity], [[binding.node, binding.output, identity]]
     tokens: list[Any] = [name]
@@ -98,6 +105,9 @@ def _input(name: str, binding: Binding, done: Mapping[str, Mapping[str, Artifact
     while stack:  # counts stand before what they count, so the flat list reads in one way only
         key, item = stack.pop()
         if isinstance(item, Edge):
+            if item.node not in done:
+                rest = present(binding, done)
+                return ([name, "none"], [["", name, ""]]) if rest is None else _input(name, rest, done)
             identity = done[item.node][item.output].identity
             tokens += (key, "edge", identity)
             edges.append([item.node, item.output, identity])

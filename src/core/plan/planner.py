@@ -54,7 +54,7 @@ class Planner:
 
     def decide(self, node: Node, done: Mapping[str, Mapping[str, ArtifactRef]]) -> Decision:
         """What `node` does now that the outputs of every node before it are `done`: `RUN` or `REUSE`."""
-        spec = self.specs[node.id]
+        spec = self._spec(node)
         step = self._step_key(spec)
         key, found = node_key(step, node, done)
         forced = self._forced(node, spec)
@@ -73,12 +73,12 @@ class Planner:
 
     def may_reuse(self, node: Node) -> bool:
         """Whether an earlier result of `node` may be looked for at all."""
-        return not self._forced(node, self.specs[node.id])
+        return not self._forced(node, self._spec(node))
 
     def look_again(self, node: Node, decision: Decision) -> Decision:
         """`decision`, unless another run has recorded a result with its key since."""
         cached = self.tracking.cached((decision.key,), self.project).get(decision.key)
-        if cached is None or self._expired(self.specs[node.id], cached):
+        if cached is None or self._expired(self._spec(node), cached):
             return decision
         reason = f"same code, parameters and inputs as run {cached.run[-8:]}, which ended meanwhile"
         return decision._replace(action=Action.REUSE, reason=reason, cached=cached)
@@ -86,13 +86,17 @@ class Planner:
     def plan(self, stack: str = "") -> Plan:
         """A decision for every node as far as it can be made before anything ran, in one pass.
 
-        A node that takes the output of one that runs is `MAYBE`, unless it runs in any case.
+        A node that takes the output of one that runs is `MAYBE`, unless it runs in any case; so is one that hangs on a
+        condition, or that stands for as many calls as there will be items.
         """
         decisions: dict[str, Decision] = {}
         done: dict[str, Mapping[str, ArtifactRef]] = {}
         for node in self.graph.nodes:
             waits = _waits(node, done)
-            decision = self._foresee(node, waits, decisions[waits]) if waits else self.decide(node, done)
+            if node.each or node.when is not None:
+                decision = self._leave_open(node)
+            else:
+                decision = self._foresee(node, waits, decisions[waits]) if waits else self.decide(node, done)
             if decision.cached is not None:
                 done[node.id] = decision.cached.outputs
             decisions[node.id] = decision
@@ -106,6 +110,9 @@ class Planner:
         """
         fresh, self._documents = self._documents, {}
         return fresh
+
+    def _spec(self, node: Node) -> StepSpec:
+        return self.specs[node.template or node.id]
 
     def _step_key(self, spec: StepSpec) -> StepKey:
         known = self._keys.get(id(spec))
@@ -123,7 +130,8 @@ class Planner:
         if not spec.options.cache:
             return "cache=False"
         chosen = self.no_cache
-        if chosen is True or (chosen and not chosen.isdisjoint((node.id, spec.name, spec.options.name))):
+        names = (node.id, node.template, spec.name, spec.options.name)
+        if chosen is True or (chosen and not chosen.isdisjoint(names)):
             return "--no-cache"
         return ""
 
@@ -144,9 +152,21 @@ class Planner:
             return ""
         return join(differences(latest.fingerprint, found, step.code, node.step, self.tracking.document))
 
+    def _leave_open(self, node: Node) -> Decision:
+        """The decision for a node that may be many or none."""
+        forced = self._forced(node, self._spec(node))
+        said = [f"{forced}; "] if forced else []
+        if node.when is not None:
+            said.append(f"only if {node.when.node} gives True; ")
+        if node.each:
+            walked = (edge.node for name in node.each if name in node.inputs for edge in edges_of(node.inputs[name]))
+            sources = " and ".join(dict.fromkeys(walked))
+            said.append(f"maps over {sources}, whose length is known when it runs; ")
+        return Decision(Action.MAYBE, "".join(said).removesuffix("; "))
+
     def _foresee(self, node: Node, waits: str, before: Decision) -> Decision:
         """The decision for a node that takes what the node `waits` has not given yet; inputs and key stay open."""
-        spec = self.specs[node.id]
+        spec = self._spec(node)
         reason = self._forced(node, spec)
         if not reason:
             step = self._step_key(spec)

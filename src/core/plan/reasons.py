@@ -61,6 +61,8 @@ def differences(
         reasons += (f"{what} {name} changed" for name in _changed(old.get(field, {}), new[field]))
     if list(old.get("outputs", new["outputs"])) != new["outputs"]:
         reasons.append("names of its outputs changed")
+    if old.get("walked") != new.get("walked"):
+        reasons.append(f"its items are {'now' if new.get('walked') else 'no longer'} taken one by one")
     if old.get("version") != new["version"]:
         reasons.append("this version of core makes cache keys in another way")
     return reasons
