@@ -285,8 +285,17 @@ class RunView:
 
     @cached_property
     def graph(self) -> Graph:
-        """The compiled pipeline that it ran."""
-        return self._source.graph(str(self._folded.started["graph"]))
+        """The compiled pipeline that it ran, with the calls that its mapped steps became in their place."""
+        graph = self.recorded_graph
+        shapes: dict[str, Any] = {}
+        for name in (node.id for node in graph.nodes if node.each):
+            for _, events in sorted(self._folded.steps.get(name, {}).items()):
+                shapes.update((name, event.data["shape"]) for event in events if event.kind == EventKind.STEP_EXPANDED)
+        if not shapes:
+            return graph
+        from core.model.expand import expand_graph  # start-up time: few graphs have mapped steps
+
+        return expand_graph(graph, shapes)
 
     @cached_property
     def steps(self) -> dict[str, StepView]:
@@ -398,6 +407,7 @@ def _attempt(run: str, folded: _Folded, source: Source, number: int, events: lis
     outputs = _Named(
         (name, ArtifactView(name, ArtifactRef.from_data(item), producer, source))
         for name, item in data.get("outputs", {}).items()
+        if "[" not in name  # items of it, for the steps that are mapped over them
     )
     return AttemptView(
         number=number,
