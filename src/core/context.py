@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 
-from core.errors import CompileError, UsageError
+from core.errors import CompileError, UsageError, trace_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,8 +151,8 @@ class StepContext:
             for hook in self._hooks:
                 try:
                     hook()
-                except Exception:  # noqa: BLE001 - border of the user's hook: the others must be called, too
-                    sys.excepthook(*sys.exc_info())
+                except Exception as error:  # noqa: BLE001 - border of the user's hook: the others must be called, too
+                    sys.stderr.write(trace_text(error))
         return self._asked
 
     def close(self) -> None:

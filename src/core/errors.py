@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 """Folder of core's own files."""
+_SIGNALS = PACKAGE + "interrupt.py"
 _HEAD = "Traceback (most recent call last):\n"
 LIBRARY = os.path.dirname(os.__file__) + os.sep
 """Folder of the standard library."""
@@ -214,9 +215,10 @@ def trace_text(error: BaseException) -> str:
         last = max((place for place, frame in enumerate(one.stack) if theirs(frame.filename)), default=-1)
         if one is whole and isinstance(error, CoreError | RecursionError):
             last = len(one.stack)
-        one.stack[:] = [
-            frame for place, frame in enumerate(one.stack) if place > last or not frame.filename.startswith(PACKAGE)
-        ]
+        while one.stack and one.stack[-1].filename == _SIGNALS:
+            one.stack.pop()
+        kept = enumerate(one.stack)
+        one.stack[:] = [frame for place, frame in kept if place > last or not frame.filename.startswith(PACKAGE)]
         todo += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]
     text = "".join(whole.format())
     return text.replace(_HEAD, "", 1) if text.startswith(_HEAD) and not text.startswith(f"{_HEAD}  ") else text
@@ -259,7 +261,10 @@ def show_uncaught() -> None:
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, KeyboardInterrupt) and sys.stderr is not None:
         sys.stderr.write(trace_text(error))
-        return
+        try:  # Python dies of SIGINT unless it evaluated a text after the interruption, as `traceback` made it do
+            exec("raise KeyboardInterrupt")  # noqa: S102
+        except KeyboardInterrupt:
+            return
     if not isinstance(error, CoreError):
         sys.__excepthook__(kind, error, trace)
         return

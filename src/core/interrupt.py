@@ -7,12 +7,19 @@ import signal
 import threading
 
 from core.context import running
-from core.errors import RunCancelled
+from core.errors import PACKAGE, RunCancelled, theirs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType, TracebackType
-    from typing import Any, Self
+    from typing import Any, Self, TypeVar
+
+    T = TypeVar("T")
+
+
+BRIEFLY = 0.02
+"""Seconds after which core looks again whether it has done what it was at for the step."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -35,6 +42,7 @@ class Interruptible:
         self._before: dict[int, Any] = {}
         self._count = 0
         self._held = False
+        self._telling = False
         self.cancelled: RunCancelled | None = None
         """What a person said who ended the run from outside."""
 
@@ -50,6 +58,8 @@ class Interruptible:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if kind is None or not issubclass(kind, KeyboardInterrupt):
@@ -58,8 +68,12 @@ class Interruptible:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def cancel(self, said: str) -> None:
-        """Somebody wants the run to end, and says `said`; may be called in any thread."""
-        self.cancelled = RunCancelled(said, "what was finished is kept: `core runs resume` goes on with it")
+        """Somebody wants the run to end, and says `said`; may be called in any thread.
+
+        With an empty text nobody does, but what the run does is in vain.
+        """
+        if said:
+            self.cancelled = RunCancelled(said, "what was finished is kept: `core runs resume` goes on with it")
         if signal.SIGINT in self._before:
             os.kill(self._pid, signal.SIGINT)
         else:
@@ -76,7 +90,7 @@ class Interruptible:
         if signal.SIGALRM in self._before:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _arrived(self, number: int, _frame: FrameType | None) -> None:
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:  # a child that was forked within a step: not its run
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -85,20 +99,51 @@ class Interruptible:
         if self._held and self._count < 3:
             return
         self.told = Terminated if number == signal.SIGTERM else KeyboardInterrupt
-        step = running()
-        if step is not None and self._count == 1 and step.tell():
-            self._raise_later()
+        self._act(frame)
+
+    def _act(self, frame: FrameType | None) -> None:
+        """Tell the step or interrupt it; later, while core is at work: what it records or stores is not to be torn."""
+        if self._held:
             return
-        raise self.told
+        if self._count < 3 and _at_work(frame):
+            self._alarm(self._again, BRIEFLY)
+            return
+        step = running()
+        if step is not None and not self._telling and self._count == 1:
+            self._telling = True
+            if step.tell():
+                self._alarm(self._over, self._grace)
+                return
+        self._over()
 
-    def _raise_later(self) -> None:
-        """The step looks at `stopping`: give it time to return by itself."""
-        if signal.getsignal(signal.SIGALRM) != signal.SIG_DFL:
-            return  # the program's own alarm; the second signal raises
+    def _again(self, _number: int, frame: FrameType | None) -> None:
+        self._act(frame)
 
-        def over(*_: object) -> None:
-            raise self.told or KeyboardInterrupt
+    def _over(self, *_: object) -> None:
+        raise self.told or KeyboardInterrupt
 
-        signal.signal(signal.SIGALRM, over)
-        self._before[signal.SIGALRM] = signal.SIG_DFL
-        signal.setitimer(signal.ITIMER_REAL, max(self._grace, 0.001))
+    def _alarm(self, handler: Callable[[int, FrameType | None], None], seconds: float) -> None:
+        """Call `handler` in `seconds`, unless the program has an alarm of its own; the second signal raises anyway."""
+        if signal.SIGALRM not in self._before:
+            if signal.getsignal(signal.SIGALRM) != signal.SIG_DFL:
+                return
+            self._before[signal.SIGALRM] = signal.SIG_DFL
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+
+
+def doze(wait: Callable[[Any], T], seconds: float | None) -> T:
+    """`wait(seconds)`: the one place of core's own where an interruption may be raised."""
+    return wait(seconds)
+
+
+def _at_work(frame: FrameType | None) -> bool:
+    """Whether core is at work just now: the innermost frame that is not the standard library's is core's."""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if theirs(name):
+            return False
+        if name.startswith(PACKAGE):
+            return frame.f_code is not doze.__code__
+        frame = frame.f_back
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from collections import deque
@@ -67,7 +68,8 @@ class Recorder:
         self.heartbeat = heartbeat
         """Seconds between two renewals of the lease."""
         self.interrupt: Callable[[str], None] = lambda _: None
-        """Called in the recorder's thread when somebody wants the run to end, with what they said."""
+        """Called in the recorder's thread when somebody wants the run to end, with what they said; with an empty text
+        when `check` will raise."""
         self.emitted = -1
         """Number of the newest event."""
         self.durable = -1
@@ -148,7 +150,7 @@ class Recorder:
                 self._guard(observer, lambda told: told.close())
 
     def emit(self, kind: str, step: str = "", attempt: int = 0, *, now: bool = False, **data: Any) -> None:
-        """Note that something happened now; it is durable within `GROUP` seconds, or on return when it must be `now`."""
+        """Note that something happened now; durable within `GROUP` seconds, or with `now` on return."""
         epoch = 0 if self._lease is None else self._lease.epoch
         seq, at = next(self._numbers), time.time()
         self.emitted = seq
@@ -263,8 +265,14 @@ class Recorder:
         self._observers = [other for other in self._observers if other is not observer]
         os.write(2, f"core: {type(observer).__name__} failed and is set aside: {error!r}\n".encode())
 
+    def _renew(self) -> None:
+        if self._lease is not None and not failpoint("lease.renew"):
+            self._lease = self.tracking.renew(self._lease, 3 * self.heartbeat)
+
     def _keep(self) -> None:
         """The recorder's own thread: appends what waited long enough, renews the lease, calls `tick`."""
+        if hasattr(signal, "pthread_sigmask"):  # else a signal may come here while the run's thread sleeps on
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         renewed = ticked = time.monotonic()
         often = min(TICK, self.heartbeat / 2)
         while not self._stop.is_set():
@@ -276,16 +284,16 @@ class Recorder:
             try:
                 if waiting and self._recorded:
                     self.flush()
-                if now - renewed >= self.heartbeat and self._lease is not None:
+                if now - renewed >= self.heartbeat:
                     renewed = now
-                    if not failpoint("lease.renew"):
-                        self._lease = self.tracking.renew(self._lease, 3 * self.heartbeat)
+                    self._renew()
                 if now - ticked >= TICK:
                     self._hear()
             except StoreError:
                 pass  # tried again at the next beat; three missed ones make the run LOST
             except CoreError as error:
                 self._refused = error  # the run's own thread raises it
+                self.interrupt("")
                 return
             if now - ticked >= TICK:
                 ticked = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from core.execute import perform
+from core.interrupt import doze
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Inline:
     def wait(self, seconds: float | None) -> list[tuple[Task, Result]]:
         """What was launched since; with nothing to give, sleep."""
         if not self._ended and seconds:
-            time.sleep(seconds)
+            doze(time.sleep, seconds)
         ended, self._ended = self._ended, []
         return ended
 

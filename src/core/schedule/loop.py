@@ -156,6 +156,7 @@ class Loop:
         return bool(node.each)
 
     def _launch(self, task: Task) -> None:
+        self._interrupts.check()
         begin(self._bench, task)
         failpoint("attempt.begun")
         self._launcher.launch(task)

@@ -121,7 +121,9 @@ def drive(
             except LeaseLostError:
                 raise  # another owner goes on with the run: it is not ours to end
             except BaseException as raised:
-                cancelled = interrupts.cancelled if isinstance(raised, KeyboardInterrupt) else None
+                if isinstance(raised, KeyboardInterrupt):
+                    recorder.check()
+                    cancelled = interrupts.cancelled
                 _end(recorder, interrupts, loop, cancelled or raised)
                 if cancelled is None:
                     raise
