@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from core.draw.boxes import boxes_of, label
 from core.errors import UsageError
-from core.model.graph import edges_of
 from core.text import safe
 
 TYPE_CHECKING = False
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from core.model.graph import Graph
 
 KINDS = ("svg", "mermaid", "json")
-Lines = dict[tuple[str, str], list[str]]
-"""Source and target to the names of the outputs that go along; none where the target only waits."""
 
 
 def draw(graph: Graph, kind: str = "svg", states: Mapping[str, str] | None = None) -> str:
@@ -30,27 +28,8 @@ def draw(graph: Graph, kind: str = "svg", states: Mapping[str, str] | None = Non
     if kind == "svg":
         from core.draw.svg import svg  # start-up time: the layout library, only for this kind
 
-        return svg(graph, lines_of(graph), states or {})
+        return svg(graph.pipeline, *boxes_of(graph, states or {}))
     raise UsageError(f"unknown kind of picture {kind!r}; expected one of {', '.join(KINDS)}", "choose one of them")
-
-
-def lines_of(graph: Graph) -> Lines:
-    """The lines between nodes, in the graph's order; several outputs between the same two share one line."""
-    lines: Lines = {}
-    for node in graph.nodes:
-        for binding in node.inputs.values():
-            for edge in edges_of(binding):
-                names = lines.setdefault((edge.node, node.id), [])
-                if edge.output not in names:
-                    names.append(edge.output)
-        for upstream in node.after:
-            lines.setdefault((upstream, node.id), [])
-    return lines
-
-
-def label(names: list[str]) -> str:
-    """What stands on a line: nothing where the only output has no name of its own."""
-    return "" if names == ["output"] else ", ".join(names)
 
 
 _COLOURS = {
@@ -66,13 +45,15 @@ _COLOURS = {
 
 
 def _mermaid(graph: Graph, states: Mapping[str, str]) -> str:
-    names = {node.id: f"n{number}" for number, node in enumerate(graph.nodes)}
+    boxes, between = boxes_of(graph, states)
+    names = {box.id: f"n{number}" for number, box in enumerate(boxes)}
     lines = ["flowchart TD"]
-    for node in graph.nodes:
-        lines.append(f'    {names[node.id]}["{_quoted(node.id)}<br/>{_quoted(node.step)}"]')
-        if states.get(node.id) in _COLOURS:
-            lines.append(f"    style {names[node.id]} {_COLOURS[states[node.id]]}")
-    for (source, target), outputs in lines_of(graph).items():
+    for box in boxes:
+        start, end = ("[[", "]]") if box.stacked else ("[", "]")
+        lines.append(f'    {names[box.id]}{start}"{_quoted(box.name)}<br/>{_quoted(box.step)}"{end}')
+        if box.state in _COLOURS:
+            lines.append(f"    style {names[box.id]} {_COLOURS[box.state]}")
+    for (source, target), outputs in between.items():
         text = label(outputs)
         arrow = f'-->|"{_quoted(text)}"|' if text else "-->" if outputs else "-.->"
         lines.append(f"    {names[source]} {arrow} {names[target]}")

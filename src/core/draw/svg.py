@@ -6,17 +6,16 @@ from html import escape
 from itertools import pairwise
 from unicodedata import east_asian_width
 
-from core.draw.draw import label
+from core.draw.boxes import label
 from core.draw.layout import Point, layout
 from core.text import safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from core.draw.draw import Lines
+    from core.draw.boxes import Box, Lines
     from core.draw.layout import Layout
-    from core.model.graph import Graph, Node
 
 HEIGHT = 48.0
 MARGIN = 20.0
@@ -39,16 +38,16 @@ _STATES = {
 }
 
 
-def svg(graph: Graph, lines: Lines, states: Mapping[str, str]) -> str:
-    """The picture; `states` by node id."""
-    widths = {node.id: _width(node) for node in graph.nodes}
+def svg(pipeline: str, boxes: Sequence[Box], lines: Lines) -> str:
+    """The picture."""
+    widths = {box.id: _width(box) for box in boxes}
     placed = layout(widths, HEIGHT, list(lines))
     left, right, bottom = _extent(widths, placed, lines)
-    boxes = (_box(node, widths, placed, states) for node in graph.nodes)
-    body = "\n".join([*_paths(placed, lines), *boxes, *_labels(placed, lines)])
+    drawn = (_drawn(box, widths[box.id], placed.centres[box.id]) for box in boxes)
+    body = "\n".join([*_paths(placed, lines), *drawn, *_labels(placed, lines)])
     width, height = right - left + 2 * MARGIN, bottom + 2 * MARGIN
     top = -HEIGHT / 2 - MARGIN
-    name = escape(safe(graph.pipeline))
+    name = escape(safe(pipeline))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left - MARGIN:.0f} {top:.0f} {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="graph of pipeline {name}">\n'
@@ -97,18 +96,19 @@ def _extent(widths: Mapping[str, float], placed: Layout, lines: Lines) -> tuple[
     )
 
 
-def _box(node: Node, widths: Mapping[str, float], placed: Layout, states: Mapping[str, str]) -> str:
-    centre, width = placed.centres[node.id], widths[node.id]
+def _drawn(box: Box, width: float, centre: Point) -> str:
     x, y = centre.x - width / 2, centre.y - HEIGHT / 2
-    state = states.get(node.id, "")
-    title = "\n".join(filter(None, (safe(node.id), safe(node.step), state if state in _STATES else "")))
+    behind = "".join(_rectangle(x + shift, y + shift, width) for shift in ((8, 4) if box.stacked else ()))
     return (
-        f'<g class="{state if state in _STATES else "step-box"}"><title>{escape(title)}</title>'
-        f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{HEIGHT:.0f}" rx="8"/>'
+        f'<g class="{box.state or "step-box"}"><title>{escape(box.title)}</title>{behind}{_rectangle(x, y, width)}'
         f'<rect class="bar" x="{x + 6:.1f}" y="{y + 10:.1f}" width="3" height="{HEIGHT - 20:.0f}" rx="1.5"/>'
-        f'<text class="name" x="{centre.x + 3:.1f}" y="{centre.y - 3:.1f}">{escape(_cut(node.id))}</text>'
-        f'<text class="step" x="{centre.x + 3:.1f}" y="{centre.y + 14:.1f}">{escape(_cut(node.step))}</text></g>'
+        f'<text class="name" x="{centre.x + 3:.1f}" y="{centre.y - 3:.1f}">{escape(_cut(box.name))}</text>'
+        f'<text class="step" x="{centre.x + 3:.1f}" y="{centre.y + 14:.1f}">{escape(_cut(box.step))}</text></g>'
     )
+
+
+def _rectangle(x: float, y: float, width: float) -> str:
+    return f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{HEIGHT:.0f}" rx="8"/>'
 
 
 def _paths(placed: Layout, lines: Lines) -> Iterable[str]:
@@ -142,8 +142,8 @@ def _middle(placed: Layout, line: tuple[str, str]) -> Point:
     return Point((start.x + end.x) / 2, (start.y + end.y) / 2)
 
 
-def _width(node: Node) -> float:
-    return max(_text_width(_cut(node.id), "name"), _text_width(_cut(node.step), "step"), 60.0) + 32
+def _width(box: Box) -> float:
+    return max(_text_width(_cut(box.name), "name"), _text_width(_cut(box.step), "step"), 60.0) + 32
 
 
 def _cut(text: str) -> str:
