@@ -89,12 +89,13 @@ def _settings() -> Iterator[str]:
     yield (
         "Strongest first: `--set NAME=VALUE` on the command line, `CORE_<NAME>` in the environment, `[tool.core]`\n"
         "in the nearest pyproject.toml, the user's file `core/config.toml`. `core config show --origin` tells which\n"
-        "one counts.\n"
+        "one counts. Times are seconds, or written `30s` or `2m`; sizes are bytes, or written `64KiB`.\n"
     )
     yield "| setting | default | meaning |\n|---|---|---|"
     meanings = dict(_meanings())
     for name, default in Settings._field_defaults.items():
-        shown = f"`{str(default).lower()}`" if default not in {"", ()} else ""
+        written = f"{default:g}" if isinstance(default, float) else str(default).lower()
+        shown = f"`{written}`" if default not in {"", ()} else ""
         yield f"| `{name}` | {shown} | {meanings[name]} |"
     yield ""
 

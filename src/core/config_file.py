@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from core.errors import ConfigurationError
 from core.model.nothing import NOTHING
-from core.model.spec import ImageSettings, Resources, Retry
+from core.model.spec import MAX_WORKERS, ImageSettings, Resources, Retry
 from core.text import closest
 
 TYPE_CHECKING = False
@@ -36,6 +36,8 @@ class RunConfig(NamedTuple):
     """Whether the first failure ends the run."""
     tags: tuple[str, ...] = ()
     """Words to find the run by."""
+    workers: int | None = None
+    """Processes that run steps side by side, 0 for one a core; None as the pipeline or the settings say."""
     places: Mapping[str, str] = NOTHING
     """`parameter 'x'` or `step 'x'` to the `file:line` where it stands."""
 
@@ -71,6 +73,7 @@ class _Reader:
             "no_cache": self._no_cache,
             "fail_fast": self._flag,
             "tags": self._texts,
+            "workers": self._workers,
         }
         config = RunConfig(**self._each(data, readers, "key"))
         lines = {"parameter": getattr(config.parameters, "lines", {}), "step": getattr(data.get("steps"), "lines", {})}
@@ -214,6 +217,7 @@ class _Reader:
             "tags": self._texts,
             "environment": self._text_mapping,
             "materializers": self._text_mapping,
+            "map_limit": self._whole,
         }
         return {} if value is None else self._each(self._mapping(value, line), readers, "option", f" of step {name!r}")
 
@@ -221,8 +225,14 @@ class _Reader:
         """`retry: 3` or `retry: {attempts: 3, delay: 1}`."""
         if not isinstance(value, dict):
             return Retry(attempts=self._whole(value, line))
-        numbers = dict.fromkeys(("delay", "backoff", "jitter"), self._number)
-        return Retry(**self._each(self._mapping(value, line), {"attempts": self._whole, **numbers}, "key", " of retry"))
+        readers: dict[str, Callable[[Any, int], Any]] = {
+            "attempts": self._whole,
+            "delay": self._number,
+            "backoff": self._number,
+            "jitter": self._share,
+            "infrastructure": self._natural,
+        }
+        return Retry(**self._each(self._mapping(value, line), readers, "key", " of retry"))
 
     def _resources(self, value: Any, line: int) -> Resources:
         texts = dict.fromkeys(("memory", "accelerators", "disk"), self._text)
@@ -272,9 +282,27 @@ class _Reader:
             raise self.wrong(line, "expected a number above 0, not 0")
         return number
 
+    def _share(self, value: Any, line: int) -> float:
+        number = self._number(value, line)
+        if number > 1:
+            raise self.wrong(line, f"expected a number from 0 to 1, not {_kind(value)}")
+        return number
+
     def _whole(self, value: Any, line: int) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise self.wrong(line, f"expected a whole number from 1 on, not {_kind(value)}")
+        return self._natural(value, line, first=1)
+
+    def _natural(self, value: Any, line: int, first: int = 0) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < first:
+            raise self.wrong(line, f"expected a whole number from {first} on, not {_kind(value)}")
+        return value
+
+    def _workers(self, value: Any, line: int) -> int:
+        if value == "auto":
+            return 0
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_WORKERS:
+            raise self.wrong(
+                line, f"expected a whole number from 0 to {MAX_WORKERS}, or auto for one a core, not {_kind(value)}"
+            )
         return value
 
     def _no_cache(self, value: Any, line: int) -> bool | tuple[str, ...]:

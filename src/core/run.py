@@ -7,7 +7,7 @@ from typing import Generic, ParamSpec, TypeVar, overload
 from core.context import compiling
 from core.define import check_name, refuse_unknown
 from core.errors import DefinitionError, UsageError, show_uncaught
-from core.model.spec import PipelineOptions, RunOptions
+from core.model.spec import MAX_WORKERS, PipelineOptions, RunOptions
 from core.names import name_of
 
 TYPE_CHECKING = False
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         tags: tuple[str, ...]
         cache: bool
         fail_fast: bool
+        workers: int | None
 
 
 P = ParamSpec("P")
@@ -137,7 +138,8 @@ def _resume(run: str) -> RunView:
 
 def _merged(declared: PipelineOptions, given: RunOptions) -> RunOptions:
     fail_fast = declared.fail_fast or given.fail_fast
-    return given._replace(tags=(*declared.tags, *given.tags), fail_fast=fail_fast)
+    workers = declared.workers if given.workers is None else given.workers
+    return given._replace(tags=(*declared.tags, *given.tags), fail_fast=fail_fast, workers=workers)
 
 
 @overload
@@ -168,4 +170,10 @@ def _build(function: Any, options: dict[str, Any], base: PipelineOptions) -> Pip
         check_name(options["name"], where)
     if isinstance(options.get("tags"), str):
         raise DefinitionError(f"{where}: tags={options['tags']!r} must be several texts", 'write tags=("a", "b")')
+    workers = options.get("workers")
+    if workers is not None and not (type(workers) is int and 0 <= workers <= MAX_WORKERS):
+        raise DefinitionError(
+            f"{where}: workers={workers!r} is no whole number from 0 to {MAX_WORKERS}",
+            "give the number of processes, such as 4; 0 means one a core",
+        )
     return Pipeline(function, base._replace(**options))

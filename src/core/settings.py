@@ -6,6 +6,7 @@ import os
 import sys
 
 from core.errors import ConfigurationError
+from core.model.spec import MAX_WORKERS
 from core.model.value import Value
 from core.text import closest
 
@@ -36,7 +37,7 @@ class Settings(Value):
     cache: bool = True
     """Whether earlier results may be reused at all."""
     workers: int = 1
-    """Processes that run steps side by side; 1 runs them one after another in the driver's own, 0 means one a core."""
+    """Processes that run steps side by side; 1 runs them one by one in the driver's own, 0 or `auto`: one a core."""
     heartbeat: float = 10.0
     """Seconds between two signs of life of a run; its owner reads lost after three of them."""
     grace: float = 10.0
@@ -50,6 +51,9 @@ class Settings(Value):
 CHOICES = {"display": ("auto", "rich", "plain", "none"), "durability": ("process", "power")}
 _DEFAULTS = Settings()
 _NAMES = Settings._fields
+_SECONDS = {"heartbeat": (0.05, 600.0), "grace": (0.0, 86400.0)}
+"""Smallest and largest value of the settings that are seconds."""
+_TIMES = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -216,9 +220,10 @@ def _check(name: str, value: Any, where: str, folder: str) -> Any:
         if isinstance(items, list) and all(isinstance(item, str) for item in items):
             return tuple(_plugin(item, folder) for item in items)
         raise _wrong(name, value, where, "a list of texts")
-    if type(value) is not type(default) or (isinstance(value, int) and value < 0):
-        raise _wrong(name, value, where, _expected(name))
-    return value
+    number = float(value) if isinstance(default, float) and type(value) is int else value
+    if type(number) is not type(default):
+        raise _wrong(name, value, where, expected(name))
+    return _bounded(name, number, value, where)
 
 
 def _parse(name: str, text: str, where: str, folder: str = "") -> Any:
@@ -226,16 +231,16 @@ def _parse(name: str, text: str, where: str, folder: str = "") -> Any:
     default = getattr(_DEFAULTS, name)
     if isinstance(default, bool):
         if text.lower() not in _WORDS:
-            raise _wrong(name, text, where, _expected(name))
+            raise _wrong(name, text, where, expected(name))
         return _WORDS[text.lower()]
-    if isinstance(default, int):
-        return _size(name, text, where)
+    if isinstance(default, int | float):
+        return _bounded(name, _number(name, text, where), text, where)
     if isinstance(default, tuple):
         return tuple(_plugin(item.strip(), os.getcwd()) for item in text.split(",") if item.strip())
     if name == "home":
         return os.path.abspath(os.path.join(folder, os.path.expanduser(text)))
     if name in CHOICES and text not in CHOICES[name]:
-        raise _wrong(name, text, where, _expected(name) + closest(text, CHOICES[name]))
+        raise _wrong(name, text, where, expected(name) + closest(text, CHOICES[name]))
     return text
 
 
@@ -246,18 +251,47 @@ def _plugin(item: str, folder: str) -> str:
     return item
 
 
-def _size(name: str, text: str, where: str) -> int:
-    number = text.strip().rstrip("bBiIkKmMgG")
-    unit = _UNITS.get(text.strip()[len(number) :].lower())
-    if unit is None or not number.strip().isdecimal():
-        raise _wrong(name, text, where, _expected(name))
-    return int(number) * unit
+def workers(text: str, where: str = "command line") -> int:
+    """The number of workers that `text` stands for; raises `ConfigurationError` naming `where`."""
+    return int(_parse("workers", text, where))
 
 
-def _expected(name: str) -> str:
+def _number(name: str, text: str, where: str) -> float:
+    """What a count, a size or a time stands for."""
+    text = text.strip()
+    if name == "workers":
+        if text.lower() == "auto":
+            return 0
+        units: Mapping[str, float] = {"": 1}
+    else:
+        units = _TIMES if name in _SECONDS else _UNITS
+    bare = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    factor, number = units.get(text[len(bare) :].lower()), bare.strip()
+    whole = number.replace(".", "", 1) if name in _SECONDS else number
+    if factor is None or not (whole.isascii() and whole.isdecimal() and len(whole) < 20):
+        raise _wrong(name, text, where, expected(name))
+    return float(number) * factor if name in _SECONDS else int(number) * factor
+
+
+def _bounded(name: str, value: Any, shown: object, where: str) -> Any:
+    """`value`, if it is a number that `name` may have; NaN is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    low, high = _SECONDS.get(name, (0, MAX_WORKERS if name == "workers" else float("inf")))
+    if not low <= value <= high:
+        raise _wrong(name, shown, where, expected(name))
+    return value
+
+
+def expected(name: str) -> str:
+    """What the setting `name` may be, for error messages."""
     default = getattr(_DEFAULTS, name)
     if name in CHOICES:
         return f"one of {', '.join(CHOICES[name])}"
+    if name in _SECONDS:
+        return "seconds, such as 10 or 30s, from {:g} to {:g}".format(*_SECONDS[name])
+    if name == "workers":
+        return f"a whole number from 0 to {MAX_WORKERS}, or 'auto' for one a core"
     if isinstance(default, bool):
         return "true or false"
     return "a whole number from 0 on, a size such as 64KiB included" if isinstance(default, int) else "a text"

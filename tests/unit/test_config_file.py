@@ -35,9 +35,9 @@ def read(tmp_path: Path) -> Read:
 def test_everything_at_once(read: Read) -> None:
     config = read(
         "parameters:\n  gamma: 0.02\n  when: 2026-11-23\n  deep: {a: [1, null, true]}\n"
-        "stack: cloud\nno-cache: [train]\nfail_fast: true\ntags: [nightly]\n"
+        "stack: cloud\nno-cache: [train]\nfail_fast: true\ntags: [nightly]\nworkers: auto\n"
         "steps:\n  train:\n    retry: 3\n    timeout: 60\n    resources: {cpus: 2, memory: 16GiB}\n    environment: {A: b}\n"
-        "  load:\n    retry: {attempts: 2, delay: 0}\n    cache: false\n  eval:\n",
+        "  load:\n    retry: {attempts: 2, delay: 0, infrastructure: 0}\n    map-limit: 5\n    cache: false\n  eval:\n",
     )
     assert config.parameters == {"gamma": 0.02, "when": "2026-11-23", "deep": {"a": [1, None, True]}}
     assert (config.stack, config.no_cache, config.fail_fast, config.tags) == ("cloud", ("train",), True, ("nightly",))
@@ -47,7 +47,12 @@ def test_everything_at_once(read: Read) -> None:
         "resources": Resources(cpus=2.0, memory="16GiB"),
         "environment": {"A": "b"},
     }
-    assert config.steps["load"] == {"retry": Retry(attempts=2, delay=0.0), "cache": False}
+    assert config.steps["load"] == {
+        "retry": Retry(attempts=2, delay=0.0, infrastructure=0),
+        "map_limit": 5,
+        "cache": False,
+    }
+    assert config.workers == 0
     assert config.steps["eval"] == {}
 
 
@@ -65,6 +70,11 @@ def test_an_empty_file_says_nothing(read: Read) -> None:
         ("steps:\n  train:\n    timeout: 0\n", 3, "above 0"),
         ("steps:\n  train:\n    timeout: .inf\n", 3, "number"),
         ("steps:\n  train:\n    retry: 0\n", 3, "whole number"),
+        ("steps:\n  train:\n    retry: {jitter: 2}\n", 3, "from 0 to 1"),
+        ("steps:\n  train:\n    retry:\n      infrastructure: -1\n", 4, "from 0 on"),
+        ("stack: a\nworkers: many\n", 2, "auto for one a core, not 'many'"),
+        ("workers: 1001\n", 1, "from 0 to 1000"),
+        ("workers: true\n", 1, "from 0 to 1000"),
         ("steps: [train]\n", 1, "keys and values"),
         ("stack: 3\n", 1, "text"),
         ("fail_fast: 'yes'\n", 1, "true or false"),

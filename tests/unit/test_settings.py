@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import ConfigurationError
-from core.settings import Settings, config_file, foreign_folder, origins, resolve
+from core.settings import Settings, config_file, foreign_folder, origins, resolve, workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +82,15 @@ def test_values_of_each_kind(project: Path) -> None:
         ("[tool.core]\ncache = 'maybe'\n", ["pyproject.toml:2", "true or false"]),
         ("[tool.core]\ndisplay = 'ritch'\n", ["pyproject.toml:2", "did you mean 'rich'"]),
         ("[tool.core]\nplugins = [1]\n", ["pyproject.toml:2", "list of texts"]),
+        (
+            "[tool.core]\nheartbeat = 0\n",
+            ["'heartbeat' is 0 ", "pyproject.toml:2", "seconds, such as 10 or 30s, from 0.05 to 600"],
+        ),
+        ("[tool.core]\nheartbeat = nan\n", ["'heartbeat' is nan"]),
+        ("[tool.core]\ngrace = true\n", ["'grace' is True"]),
+        ("[tool.core]\ngrace = -1\n", ["'grace' is -1"]),
+        ("[tool.core]\nworkers = 2.5\n", ["'workers' is 2.5", "from 0 to 1000, or 'auto'"]),
+        ("[tool.core]\nworkers = 1001\n", ["'workers' is 1001"]),
         ("[tool]\ncore = 3\n", ["expected a table"]),
         ("[tool.core\n", ["not valid TOML", "line 1"]),
     ],
@@ -98,6 +107,57 @@ def test_a_wrong_number_in_the_environment(text: str, monkeypatch: pytest.Monkey
     monkeypatch.setenv("CORE_INLINE_LIMIT", text)
     with pytest.raises(ConfigurationError, match="CORE_INLINE_LIMIT"):
         resolve()
+
+
+def test_a_wrong_time_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORE_HEARTBEAT", "abc")
+    with pytest.raises(
+        ConfigurationError, match="setting 'heartbeat' is 'abc' in CORE_HEARTBEAT; expected seconds, such as 10"
+    ):
+        resolve()
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e3", "3 days", "1.2.3", "9" * 5000, "86401", "s", ""])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="command line; expected seconds"):
+        resolve({"grace": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10", 10.0),
+        ("0", 0.0),
+        (".5", 0.5),
+        ("30s", 30.0),
+        ("2m", 120.0),
+        ("1.5 min", 90.0),
+        ("1h", 3600.0),
+        ("250ms", 0.25),
+    ],
+)
+def test_times_may_be_written_with_a_unit(project: Path, text: str, seconds: float) -> None:
+    assert resolve({"grace": text}).grace == seconds
+    pyproject(project, f"[tool.core]\ngrace = '{text}'\n")
+    assert resolve().grace == seconds
+
+
+def test_numbers_of_a_file(project: Path) -> None:
+    pyproject(project, "[tool.core]\nheartbeat = 3\ngrace = 0.5\nworkers = 'auto'\nlog-limit = '1MiB'\n")
+    settings = resolve()
+    assert (settings.heartbeat, settings.grace, settings.workers, settings.log_limit) == (3.0, 0.5, 0, 1 << 20)
+    assert type(settings.heartbeat) is float
+
+
+@pytest.mark.parametrize(("text", "number"), [("auto", 0), (" AUTO ", 0), ("0", 0), ("4", 4)])
+def test_workers(text: str, number: int) -> None:
+    assert workers(text) == number
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "1.5", "4k", "1001", ""])
+def test_what_is_no_number_of_workers(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="whole number from 0 to 1000, or 'auto'"):
+        workers(text)
 
 
 def test_an_unknown_override_is_refused() -> None:

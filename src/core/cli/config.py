@@ -35,6 +35,8 @@ def _show(arguments: Namespace) -> int:
 def _written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 

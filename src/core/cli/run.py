@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import ArgumentTypeError
 from contextlib import contextmanager, nullcontext, redirect_stdout
 
 from core.cli.command import Command
 from core.cli.output import emit, say, table
-from core.errors import CompileError, CoreError, RunFailed, UsageError, raised_by_them
+from core.errors import CompileError, ConfigurationError, CoreError, RunFailed, UsageError, raised_by_them
 from core.model.spec import RunOptions
+from core.settings import expected, workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +39,24 @@ def add_target(parser: Parser, nargs: str | None = None) -> None:
     parser.add_argument("--stack", metavar="NAME", help="stack to use instead of the active one")
 
 
+def add_workers(parser: Parser) -> None:
+    """How many processes run steps side by side."""
+    parser.add_argument(
+        "-w",
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="processes that run steps side by side; `auto`: one a core (default: as the pipeline or the settings say)",
+    )
+
+
+def _workers(text: str) -> int:
+    try:
+        return workers(text)
+    except ConfigurationError as error:
+        raise ArgumentTypeError(f"it is {text!r}; expected {expected('workers')}") from error
+
+
 def _arguments(parser: Parser) -> None:
     add_target(parser, "?")  # `--no-cache FILE:PIPELINE` takes it up as a step: see `_target`
     parser.output()
@@ -47,6 +67,7 @@ def _arguments(parser: Parser) -> None:
         metavar="STEP",
         help="reuse nothing; with names, run just these steps in any case",
     )
+    add_workers(parser)
     parser.add_argument("--fail-fast", action="store_true", help="let the first failure end the run")
     parser.add_argument("--tag", action="append", default=[], help="word to find the run by; may be given again")
 
@@ -123,12 +144,14 @@ def _options(arguments: Namespace, config: RunConfig | None) -> RunOptions:
         no_cache = frozenset(named) or True
     elif config and config.no_cache:
         no_cache = config.no_cache if isinstance(config.no_cache, bool) else frozenset(config.no_cache)
+    given: int | None = getattr(arguments, "workers", None)
     return RunOptions(
         no_cache=no_cache,
         fail_fast=getattr(arguments, "fail_fast", False) or bool(config and config.fail_fast),
         steps=config.steps if config else {},
         lenient=True,
         tags=(*(config.tags if config else ()), *getattr(arguments, "tag", ())),
+        workers=config.workers if config and given is None else given,
     )
 
 
@@ -180,6 +203,7 @@ COMMANDS = {
         _run,
         "Parameters are text and become what the pipeline's annotations ask for. The id of the run goes to stdout.\n\n"
         "    core run run.py:training -p gamma=0.02\n"
-        "    core run run.py --config run.yaml --dry-run",
+        "    core run run.py --config run.yaml --dry-run\n"
+        "    core run run.py --workers auto",
     ),
 }

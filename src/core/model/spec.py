@@ -18,6 +18,8 @@ INFRASTRUCTURE = 2
 """Further tries after failures of the infrastructure, for a step that does not say how many."""
 MAP_LIMIT = 1000
 """Calls that one `map` over another step's output may make, for a step that does not say how many."""
+MAX_WORKERS = 1000
+"""Worker processes that a run may ask for; more would be a slip of the keyboard."""
 MAX_ITEMS = 100_000
 """Calls that any one such `map` may make: each item is an artifact of its own."""
 
@@ -159,6 +161,8 @@ class PipelineOptions(Value):
     """Whether its steps may reuse earlier results."""
     fail_fast: bool = False
     """Whether the first failure also stops the branches that do not depend on it."""
+    workers: int | None = None
+    """Processes that run its steps side by side, 0 for one a core; None as the settings say."""
 
 
 class RunOptions(Value):
