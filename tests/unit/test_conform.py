@@ -5,7 +5,20 @@
 import sys
 from collections import abc
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Generic, Literal, NewType, Optional, ParamSpec, Protocol, TypedDict, TypeVar, Union
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    Optional,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Union,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.conform import accepts, describe, matches
+from core.conform.items import asks_for_none, items_of
 
 T = TypeVar("T")
 Bound = TypeVar("Bound", bound=int)
@@ -325,3 +339,32 @@ def test_every_annotation_accepts_itself_and_any(annotation: Any) -> None:
     assert accepts(annotation, annotation)
     assert accepts(annotation, Any)
     assert accepts(Any, annotation)
+
+
+Names = NewType("Names", list[str])
+
+
+class Bag(list[str]): ...
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@pytest.mark.parametrize(
+    ("annotation", "items"),
+    [
+        (list[int], int), (tuple[int, ...], int), (list, Any), (tuple[int, str], int | str), (Bag, str), (range, int),
+        (list[int] | tuple[str, ...], int | str), (Names, str), (Annotated[list[int], "x"], int), (Any, Any), (T, Any),
+        (str, None), (bytes, None), (set[int], None), (dict[str, int], None), (Point, None), (int, None),
+        (list[int] | None, None),
+    ],
+)  # fmt: skip
+def test_items_of_annotations(annotation: Any, items: Any) -> None:
+    assert items_of(annotation) == items
+
+
+def test_items_of_abstract_annotations() -> None:
+    assert [items_of(kind[int]) for kind in (Iterable, Sequence, abc.Iterator)] == [int, int, None]
+    assert [asks_for_none(kind) for kind in (str | None, None, Any, T, int)] == [True, True, False, False, False]
