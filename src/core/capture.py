@@ -46,7 +46,7 @@ class Capture:
                 now = getattr(sys, name)
                 new = self.streams[index] if len(_captures) == 1 else _switches[index]
                 setattr(sys, name, new)
-                _point_handlers((now, found[index]), new)
+                point_handlers((now, found[index]), new)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,8 +61,8 @@ class Capture:
                     old = next(iter(_captures.values()))[-1].streams[index]
                 if now is self.streams[index] or (now is _switches[index] and len(_captures) <= 1):
                     setattr(sys, name, old)  # else somebody replaced it meanwhile, and keeps it
-                    _point_handlers((now,), old)
-                _point_handlers((self.streams[index],), self.originals[index])
+                    point_handlers((now,), old)
+                point_handlers((self.streams[index],), self.originals[index])
 
     def begin(self, step: str, attempt: int) -> None:
         """What is printed from now on belongs to this attempt."""
@@ -120,6 +120,19 @@ class Capture:
             _pass_on(original, data)
         except (OSError, ValueError):
             self._gone.add(stream)
+
+    def feed(self, step: str, attempt: int, stream: str, data: bytes) -> None:
+        """What an attempt printed in another process; the log first, then the terminal or an observer that shows it."""
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+            with open(os.path.join(self._folder, f"{step}.{attempt}.log"), "ab") as log:
+                log.write(data)
+        except OSError as error:
+            self._give_up(error)
+        _pass_on(self.originals[_NAMES.index(stream)], data)
+
+    def close_attempt(self, step: str, attempt: int) -> None:
+        """All that the attempt printed was fed."""
 
     def _give_up(self, error: OSError) -> None:
         self._failed = True
@@ -220,7 +233,7 @@ def beneath(index: int) -> Any:
     return now
 
 
-def _point_handlers(old: tuple[Any, ...], new: Any) -> None:
+def point_handlers(old: tuple[Any, ...], new: Any) -> None:
     """Handlers of `logging` that hold an old stream would pass by the new one: point them there."""
     logging = sys.modules.get("logging")
     if logging is None or new is None:

@@ -15,6 +15,8 @@ PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 """Folder of core's own files."""
 _SIGNALS = PACKAGE + "interrupt.py"
 _HEAD = "Traceback (most recent call last):\n"
+TOLD = "__core_traceback__"
+"""Attribute of an exception that came from another process: its traceback there, as text."""
 LIBRARY = os.path.dirname(os.__file__) + os.sep
 """Folder of the standard library."""
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -173,6 +175,12 @@ class ExpansionError(CoreError):
     code = "expansion"
 
 
+class StepPreempted(InfrastructureError):
+    """The process that ran a step was told to end by somebody else than its run."""
+
+    code = "step-preempted"
+
+
 class OutputError(CoreError):
     """A step's return value is not what its annotation says, or cannot be stored."""
 
@@ -208,6 +216,9 @@ def trace_text(error: BaseException) -> str:
     """
     import traceback  # start-up time: only a failure needs it
 
+    told: str = getattr(error, TOLD, "")
+    if told and error.__traceback__ is None:
+        return told
     whole = traceback.TracebackException.from_exception(error)
     todo = [whole]
     while todo:

@@ -1,7 +1,7 @@
 """Failpoints: named places where a test can make the program die, raise or wait; no-ops unless armed.
 
-`CORE_FAILPOINTS="name=kill;other=raise:OSError;third=sleep:2;fourth=kill@3"` arms them in a process and its children;
-`@N` lets a failpoint fire at its N-th pass only. Every name stands in `FAILPOINTS`.
+`CORE_FAILPOINTS="name=kill;other=raise:OSError;third=sleep:2;fourth=drop@3"` arms them in a process and its children;
+`@N` lets a failpoint fire at its N-th pass only; `drop` lets a message be lost. Every name stands in `FAILPOINTS`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ FAILPOINTS = frozenset(
         "step.expanded",  # the event of an expanded step is noted, its instances are not there
         "retry.waits",  # the end of a failed attempt is noted, the next is not begun
         "lease.renew",  # a heartbeat is due; dropped: it is left out
+        "worker.idle",  # worker: the result is sent
+        "event.acknowledged",  # driver: what a worker wants to be durable is; dropped: it does not hear of that
         "attempt.started",  # the attempt's start is durable, its function has not been called
         "attempt.returned",  # the function has returned, no output is stored
         "attempt.saved",  # the outputs are stored, the attempt's end is not recorded
@@ -55,17 +57,16 @@ def armed() -> bool:
     return bool(_armed)
 
 
-def failpoint(name: str) -> None:
-    """Do what the environment armed for `name`; nothing otherwise."""
-    if _armed and name in _armed:
-        _fire(name)
+def failpoint(name: str) -> bool:
+    """Do what the environment armed for `name`; True when the caller is to leave out what it was about to do."""
+    return bool(_armed) and name in _armed and _fire(name)
 
 
-def _fire(name: str) -> None:
+def _fire(name: str) -> bool:
     action, nth = _armed[name]
     _passes[name] = _passes.get(name, 0) + 1
     if nth and _passes[name] != nth:
-        return
+        return False
     verb, _, argument = action.partition(":")
     if verb == "kill":
         os.kill(os.getpid(), 9)
@@ -77,6 +78,7 @@ def _fire(name: str) -> None:
         import builtins  # start-up time: only an armed process needs it
 
         raise getattr(builtins, argument or "OSError")(f"failpoint {name}")
+    return verb == "drop"
 
 
 if os.environ.get("CORE_FAILPOINTS"):
