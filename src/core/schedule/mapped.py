@@ -36,6 +36,8 @@ def expand(
         try:
             shape = shape_of(node, done, frontier.shapes, limit=spec.options.map_limit)
         except CoreError as error:
+            if node is not template:
+                continue  # it fails when its own turn comes
             task = Task(node, spec, Decision(Action.RUN, "maps over what ran before it"), number(node.id), done)
             bench.emit(EventKind.ATTEMPT_STARTED, node.id, task.number, reason=task.decision.reason)
             conclude(bench, task, Result(StepState.FAILED, {}, error))
