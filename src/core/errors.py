@@ -169,6 +169,30 @@ class StoreError(InfrastructureError):
     code = "store"
 
 
+class WorkerDied(InfrastructureError):
+    """The process of a step was ended from outside, or its result was lost."""
+
+    code = "worker-died"
+
+
+class StepCrashed(CoreError):
+    """A step ended its own process before it returned: a crash, an exit."""
+
+    code = "step-crashed"
+
+
+class OutOfMemory(StepCrashed, MemoryError):
+    """The kernel killed the process of a step, because there was no memory left for it."""
+
+    code = "out-of-memory"
+
+
+class StepTimeout(CoreError, TimeoutError):
+    """An attempt took longer than the `timeout` of its step."""
+
+    code = "timeout"
+
+
 class ExpansionError(CoreError):
     """A mapped step cannot become its instances: too many items, or lists of different lengths."""
 

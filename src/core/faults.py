@@ -21,6 +21,10 @@ FAILPOINTS = frozenset(
         "step.expanded",  # the event of an expanded step is noted, its instances are not there
         "retry.waits",  # the end of a failed attempt is noted, the next is not begun
         "lease.renew",  # a heartbeat is due; dropped: it is left out
+        "task.sent",  # driver: the attempt goes to a worker now
+        "task.received",  # worker: it has the attempt, which has not begun
+        "task.replied",  # worker: the attempt is over, its result goes out now; dropped: it does not
+        "reply.received",  # driver: the result is here, and not recorded
         "worker.idle",  # worker: the result is sent
         "event.acknowledged",  # driver: what a worker wants to be durable is; dropped: it does not hear of that
         "attempt.started",  # the attempt's start is durable, its function has not been called

@@ -350,7 +350,8 @@ def _error(blob: bytes, told: Mapping[str, Any]) -> BaseException | None:
         error = None
     if isinstance(error, BaseException):
         return error
-    return type(str(told["type"]).rpartition(".")[2], (Exception,), {})(told.get("message", ""))
+    stand_in: BaseException = type(str(told["type"]).rpartition(".")[2], (Exception,), {})(told.get("message", ""))
+    return stand_in
 
 
 def _widen(pipe: int) -> None:

@@ -73,7 +73,7 @@ def _parcel(result: Result) -> tuple[Any, ...]:
         told = error_data(result.error)
         try:
             blob = pickle.dumps(result.error)
-            except Exception:  # noqa: BLE001 - border of people's own classes
+        except Exception:  # noqa: BLE001 - border of people's own classes
             blob = b""
     return str(result.state), result.outputs, blob, str(result.fault), dict(told), result.seconds
 
@@ -90,10 +90,9 @@ def _left_behind() -> bool:
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-        return True  # one lives
     except ChildProcessError:
-        pass
-    return any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+        return any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    return True  # a process lives
 
 
 class Relay:
