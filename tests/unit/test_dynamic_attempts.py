@@ -163,7 +163,7 @@ def test_a_plan_leaves_open_what_is_not_known() -> None:
     @pipeline
     def nightly() -> None:
         parts = clean.map(files())
-        deploy.with_options(when=good(total(parts))).map(parts)
+        either(deploy.with_options(when=good(total(parts))).map(parts))
 
     plan = planner(nightly).plan()
     assert {name: (str(d.action), d.reason) for name, d in plan.decisions.items()} == {
@@ -172,6 +172,7 @@ def test_a_plan_leaves_open_what_is_not_known() -> None:
         "total": ("run", "never ran"),
         "good": ("run", "never ran"),
         "deploy": ("maybe", "only if good gives True; maps over clean, whose length is known when it runs"),
+        "either": ("maybe", "depends on deploy, which may be skipped"),
     }
     forced = planner(nightly, frozenset({"clean"}))
     assert forced.plan().decisions["clean"].reason.startswith("--no-cache; maps over")

@@ -91,10 +91,14 @@ class Planner:
         """
         decisions: dict[str, Decision] = {}
         done: dict[str, Mapping[str, ArtifactRef]] = {}
+        skippable: set[str] = set()
         for node in self.graph.nodes:
             waits = _waits(node, done)
+            lacks = _lacks(node, skippable)
             if node.each or node.when is not None:
                 decision = self._leave_open(node)
+            elif lacks:
+                decision = Decision(Action.MAYBE, f"depends on {lacks}, which may be skipped")
             else:
                 decision = self._foresee(node, waits, decisions[waits]) if waits else self.decide(node, done)
             if decision.cached is not None:
@@ -175,6 +179,18 @@ class Planner:
             return Decision(Action.RUN, reason)
         verb = "runs" if before.action is Action.RUN else "may run"
         return Decision(Action.MAYBE, f"depends on {waits}, which {verb}")
+
+
+def _lacks(node: Node, skippable: set[str]) -> str:
+    """Why `node` may be skipped on purpose: a node before it, which may, or itself; empty when it can't be."""
+    lacks = ""
+    if skippable:
+        from core.model.expand import lacking  # start-up time: few graphs have conditions
+
+        lacks = lacking(node, skippable)
+    if lacks or node.when is not None:
+        skippable.add(node.id)
+    return lacks
 
 
 def _waits(node: Node, done: Mapping[str, object]) -> str:

@@ -55,6 +55,45 @@ def best(*models: Model) -> Model:
 def report(accuracy: float, scores: Scores) -> None: ...
 
 
+@step
+def list_files(folder: str) -> list[str]:
+    return [folder]
+
+
+@step
+def clean(file: str, strength: int = 1) -> float:
+    return float(strength)
+
+
+@step
+def total(parts: list[float]) -> float:
+    return sum(parts)
+
+
+@step
+def good(score: float) -> bool:
+    return score > 1
+
+
+@step
+def deploy(score: float) -> str:
+    return str(score)
+
+
+@step
+def tell(url: str | None) -> None: ...
+
+
+@pipeline
+def nightly(folder: str = ".") -> None:
+    parts = clean.with_options(map_limit=50).map(list_files(folder), strength=2)
+    result = total(parts)
+    url = deploy.with_options(when=good(result))(result)
+    tell(url)
+    best_urls = deploy.with_options(when=good.map(parts)).map(parts)
+    tell.map(best_urls)
+
+
 def words() -> Iterator[str]:
     yield "a"
 
