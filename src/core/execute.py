@@ -102,7 +102,13 @@ def begin(bench: Bench, task: Task) -> None:
     """Record that an attempt begins; its function has not been called."""
     node, decision = task.node, task.decision
     bench.emit(
-        EventKind.ATTEMPT_STARTED, node.id, task.number, key=decision.key, reason=decision.reason, inputs=task.taken()
+        EventKind.ATTEMPT_STARTED,
+        node.id,
+        task.number,
+        key=decision.key,
+        reason=decision.reason,
+        code=decision.fingerprint.get("code", ""),
+        inputs=task.taken(),
     )
 
 
@@ -164,7 +170,7 @@ def conclude(bench: Bench, task: Task, result: Result, *, retry: bool = False) -
         return
     preempted = result.state is StepState.PREEMPTED
     kind = EventKind.ATTEMPT_PREEMPTED if preempted else EventKind.ATTEMPT_CANCELLED
-    said = str(result.error or "").partition("\n")[0] or "interrupted"
+    said = getattr(result.error, "message", "").partition("\n")[0] or "interrupted"
     emit(kind, node.id, task.number, reason=said, retry=retry, seconds=result.seconds)
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from core.compile import compile_pipeline
 from core.context import Halted, Halting, compiling
-from core.errors import ConflictError, NotFoundError, RunCancelled, RunFailed, UsageError
+from core.errors import CompileError, ConflictError, CoreError, NotFoundError, RunCancelled, RunFailed, UsageError
 from core.model.artifact import ArtifactRef
 from core.model.event import TERMINAL, Event, EventKind
 from core.model.spec import ImageSettings, Resources, Retry, RunOptions
@@ -21,6 +21,7 @@ from core.schedule import Past, drive
 from core.signature import read_inputs
 from core.text import closest, short
 from core.values import from_plain
+from core.workspace import own_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def pipeline_of(view: RunView) -> Pipeline[Any, Any]:
             f"pipeline {view.pipeline!r} of run {short(view.id)} can't be found by name: it is {source!r}", hint
         )
     try:
-        _load(module, view.roots)
+        load_source(module, view.roots)
         found = locate(source)
     except (ImportError, AttributeError) as error:
         raise NotFoundError(
@@ -134,18 +135,26 @@ def pipeline_of(view: RunView) -> Pipeline[Any, Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _load(module: str, roots: Iterable[str]) -> None:
-    """Import `module` with `roots` in front of the path, up to its first call of a pipeline."""
+def load_source(module: str, roots: Iterable[str]) -> None:
+    """Import `module` with `roots` in front of the path, up to its first call of a pipeline.
+
+    Raises ImportError as Python does, and `CompileError` for what else the module raises.
+    """
     if module_named(module) is not None:
         return
     for root in roots:
-        if root not in sys.path and os.path.isdir(root):
+        if root not in sys.path and own_folder(root):
             sys.path.insert(0, root)
     token = compiling.set(Halting())
     try:
         import_module(module)
     except Halted as halted:
         sys.modules[module] = halted.module
+    except (CoreError, ImportError):
+        raise
+    except (Exception, SystemExit) as error:  # the border to the user's code
+        what = f"{module!r} could not be imported: it raised {type(error).__name__}"
+        raise CompileError(what, "mend it at the place above") from error
     finally:
         compiling.reset(token)
 

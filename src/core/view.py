@@ -418,7 +418,7 @@ def _attempt(run: str, folded: _Folded, source: Source, number: int, events: lis
         metadata=metadata,
         inputs=data.get("inputs", NOTHING),
         key=data.get("key", ""),
-        fingerprint=data.get("fingerprint", NOTHING),
+        fingerprint=data.get("fingerprint") or ({"code": data["code"]} if data.get("code") else NOTHING),
         outputs=outputs,
         reason=data.get("reason", ""),
         hooks=tuple(event.data for event in events if event.kind == EventKind.HOOK_FAILED),

@@ -154,7 +154,7 @@ class Workspace:
         A file that runs a pipeline when it is imported is refused, as `core run` does.
         """
         materializers = self.registry.materializers()
-        added = [root for root in roots if root not in sys.path and _own_folder(root)]
+        added = [root for root in roots if root not in sys.path and own_folder(root)]
         sys.path[:0] = added
         token = compiling.set(Importing("the file of its class"))
         try:
@@ -208,7 +208,7 @@ def workers_of(wanted: int) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _own_folder(path: str) -> bool:
+def own_folder(path: str) -> bool:
     """Whether it is there and this user's: a record that others can write must not choose what is imported."""
     try:
         return not hasattr(os, "getuid") or os.stat(path).st_uid == os.getuid()

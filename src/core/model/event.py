@@ -32,7 +32,7 @@ class EventKind(StrEnum):
     STEP_SKIPPED = "step_skipped"
     """Terminal. data: reason."""
     ATTEMPT_STARTED = "attempt_started"
-    """data: key, reason, fingerprint (digest of a document), inputs (name to digests)."""
+    """data: key, reason, code (digest of a document), inputs (name to digests)."""
     ATTEMPT_COMPLETED = "attempt_completed"
     """Terminal. data: key, fingerprint, outputs (name to ArtifactRef), inputs, seconds."""
     ATTEMPT_FAILED = "attempt_failed"
