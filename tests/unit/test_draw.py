@@ -17,7 +17,8 @@ from core.draw import draw
 from core.draw import layout as layouts
 from core.draw.layout import in_rows, layout
 from core.errors import UsageError
-from core.model.graph import Collect, Edge, Graph, Node
+from core.model.expand import expand_graph
+from core.model.graph import WHEN, Collect, Edge, Graph, Node
 from core.model.graph import from_data as graph_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -149,6 +150,41 @@ def test_a_failing_library_gives_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(layouts, "_grandalf", fail)
     assert len(texts(draw(diamond(), "svg"), "name")) == 5
+
+
+def grown(calls):
+    clean = Node("clean", "run:clean", {"x": Edge("load", "output")}, {}, ("output",), each=("x",))
+    good = Node("good", "run:good", {"x": Edge("clean", "output")}, {}, ("output",), each=("x",))
+    inputs = {"x": Edge("clean", "output"), WHEN: Edge("good", "output")}
+    deploy = Node("deploy", "run:deploy", inputs, {}, ("output",), each=tuple(inputs))
+    last = Node("last", "run:last", {"x": Edge("deploy", "output")}, {}, ("output",), when=Edge("load", "output"))
+    graph = Graph("p", (node("load"), clean, good, deploy, last))
+    return graph if calls is None else expand_graph(graph, dict.fromkeys(["clean", "good", "deploy"], calls))
+
+
+def test_a_mapped_step_is_a_stack() -> None:
+    svg = draw(grown(None), "svg")
+    assert texts(svg, "name") == ["load", "clean [each]", "good [each]", "deploy [each]", "last"]
+    assert svg.count("when</text>") == 2
+    assert svg.count('class="box"') == 5 + 2 * 3
+    assert '    n1[["clean #91;each#93;<br/>run:clean"]]' in draw(grown(None), "mermaid").splitlines()
+
+
+def test_a_few_calls_are_drawn_one_by_one() -> None:
+    svg = draw(grown(3), "svg", {"clean[1]": "failed"})
+    assert len(texts(svg, "name")) == 2 + 3 * 3
+    assert svg.count('<g class="failed">') == 1
+    assert svg.count("when</text>") == 4
+
+
+def test_many_calls_are_one_box_in_the_colour_of_the_worst() -> None:
+    graph = grown(1000)
+    states = {each.id: "completed" for each in graph.nodes} | {"clean[7]": "failed", "good[8]": "skipped"}
+    svg = draw(graph, "svg", states)
+    assert texts(svg, "name") == ["load", "clean × 1000", "good × 1000", "deploy × 1000", "last"]  # noqa: RUF001
+    assert re.findall(r'<g class="(\w+)">', svg) == ["completed", "failed", "skipped", "completed", "completed"]
+    assert "1 failed, 999 completed</title>" in svg
+    assert svg.count('<path class="line') == 6
 
 
 def test_mermaid() -> None:
