@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 """Folder of core's own files."""
-_SIGNALS = PACKAGE + "interrupt.py"
 _HEAD = "Traceback (most recent call last):\n"
 TOLD = "__core_traceback__"
 """Attribute of an exception that came from another process: its traceback there, as text."""
@@ -250,8 +249,8 @@ def trace_text(error: BaseException) -> str:
         last = max((place for place, frame in enumerate(one.stack) if theirs(frame.filename)), default=-1)
         if one is whole and isinstance(error, CoreError | RecursionError):
             last = len(one.stack)
-        while one.stack and one.stack[-1].filename == _SIGNALS:
-            one.stack.pop()
+        if isinstance(error, KeyboardInterrupt):
+            del one.stack[last + 1 :]  # what core was at when the signal came
         kept = enumerate(one.stack)
         one.stack[:] = [frame for place, frame in kept if place > last or not frame.filename.startswith(PACKAGE)]
         todo += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]

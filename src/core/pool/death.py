@@ -32,9 +32,10 @@ def explain(task: Task, status: int, peak: int, *, oom: bool) -> tuple[CoreError
             "give it a larger machine, load less at a time, or run fewer steps side by side (--workers)",
         ), Fault.USER
     if number == signal.SIGKILL:
-        return WorkerDied(f"{step} was killed from outside (signal 9, SIGKILL){used}", "it is tried again"), (
-            Fault.INFRASTRUCTURE
-        )
+        return WorkerDied(
+            f"{step} was killed from outside (signal 9, SIGKILL){used}",
+            "see who kills it; it is tried again as often as its Retry.infrastructure says",
+        ), (Fault.INFRASTRUCTURE)
     return StepCrashed(
         f"{step} crashed: its process was killed by signal {number} ({name}){used}",
         "a library that it calls is at fault; `python -X faulthandler` shows where",

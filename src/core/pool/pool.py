@@ -10,7 +10,7 @@ import socket
 import time
 import warnings
 
-from core.errors import WorkerDied
+from core.errors import TOLD, WorkerDied
 from core.execute import Result
 from core.faults import failpoint
 from core.interrupt import doze
@@ -345,13 +345,16 @@ def _error(blob: bytes, told: Mapping[str, Any]) -> BaseException | None:
     if not told:
         return None
     try:
-        error: object = pickle.loads(blob)  # noqa: S301 - our own child's
+        error = pickle.loads(blob)  # noqa: S301 - our own child's
     except Exception:  # noqa: BLE001 - border of people's own classes
         error = None
-    if isinstance(error, BaseException):
-        return error
-    stand_in: BaseException = type(str(told["type"]).rpartition(".")[2], (Exception,), {})(told.get("message", ""))
-    return stand_in
+    if not isinstance(error, BaseException):
+        error = type(str(told["type"]).rpartition(".")[2], (Exception,), {})(told.get("message", ""))
+    try:
+        setattr(error, TOLD, told.get("traceback", ""))
+    except (AttributeError, TypeError):
+        pass  # a class of the user's that takes no more attributes
+    return error  # type: ignore[no-any-return]
 
 
 def _widen(pipe: int) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from core.model.spec import StepSpec
     from core.plan import Planner
     from core.record import Recorder
-    from core.schedule.owner import Past
     from core.schedule.flight import Flight
+    from core.schedule.owner import Past
     from core.schedule.retry import Retries
 
     class Launcher(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.capture import Capture
-from core.errors import LeaseLostError, RunCancelled
+from core.errors import LeaseLostError
 from core.execute import Bench
 from core.interrupt import Interruptible
 from core.model.states import RunState
@@ -124,22 +124,23 @@ def drive(
                 if isinstance(raised, KeyboardInterrupt):
                     recorder.check()
                     cancelled = interrupts.cancelled
-                _end(recorder, interrupts, loop, cancelled or raised)
+                state = RunState.FAILED if isinstance(raised, Exception) else RunState.CANCELLED
+                _end(recorder, interrupts, loop, state, cancelled or raised)
                 if cancelled is None:
                     raise
             else:
-                _end(recorder, interrupts, loop, error)
+                state = RunState.COMPLETED if error is None else RunState.FAILED
+                _end(recorder, interrupts, loop, state, error)
     if cancelled is not None:
         return Ending(run, RunState.CANCELLED, "", cancelled)
-    return Ending(run, RunState.COMPLETED if error is None else RunState.FAILED, failed, error)
+    return Ending(run, state, failed, error)
 
 
-def _end(recorder: Recorder, interrupts: Interruptible, loop: Loop, error: BaseException | None) -> None:
+def _end(
+    recorder: Recorder, interrupts: Interruptible, loop: Loop, state: RunState, error: BaseException | None
+) -> None:
     """Record how the run ended."""
     interrupts.hold()
-    state = RunState.COMPLETED if error is None else RunState.FAILED
-    if isinstance(error, RunCancelled) or not isinstance(error, Exception | None):
-        state = RunState.CANCELLED
     recorder.end(state, error)
     loop.unclaim()
 
