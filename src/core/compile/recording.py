@@ -76,7 +76,8 @@ class Recording:
         if when is not None or self._left_out:
             optional = self._optional(shape, node_id, inputs, when)
         node = Node(node_id, shape.step.spec.id, inputs, parameters, shape.outputs, shape.after, shape.options)
-        self._add(node if when is None and not optional else node._replace(when=when, optional=optional), shape)
+        self.nodes.append(node if when is None and not optional else node._replace(when=when, optional=optional))
+        self.specs[node_id] = shape.step.spec
         return _references(shape.signature, node_id)
 
     def map(self, step: Step[Any, Any], iterables: tuple[Any, ...], constants: Mapping[str, Any]) -> Any:
@@ -129,7 +130,8 @@ class Recording:
         if shape.when is not None or self._left_out:
             node = node._replace(optional=self._optional(shape, node_id, inputs, shape.when, node.each))
         self._templates.append(node_id)
-        self._add(node, shape)
+        self.nodes.append(node)
+        self.specs[node_id] = shape.step.spec
         return many_references(shape.signature, node_id, walked.depth)
 
     def _optional(
@@ -142,10 +144,6 @@ class Recording:
         if itself or when is not None:
             self._left_out.add(node_id)
         return optional
-
-    def _add(self, node: Node, shape: Shape) -> None:
-        self.nodes.append(node)
-        self.specs[node.id] = shape.step.spec
 
     def finished(self) -> tuple[Node, ...]:
         """Every node, with what became known of it after it was recorded."""
