@@ -93,7 +93,9 @@ def rewire(node: Node, expanded: Mapping[str, Shape]) -> Node:
     if changed:
         node = node._replace(inputs={**node.inputs, **changed})
     if any(upstream in expanded for upstream in node.after):
-        every = (_ids(upstream, expanded) if upstream in expanded else (upstream,) for upstream in node.after)
+        every = (
+            places(expanded[upstream], upstream) if upstream in expanded else (upstream,) for upstream in node.after
+        )
         node = node._replace(after=tuple(upstream for ids in every for upstream in ids))
     return node
 
@@ -135,17 +137,14 @@ def size(shape: Shape) -> int:
     return shape if isinstance(shape, int) else sum(map(size, shape))
 
 
-def _ids(template: str, expanded: Mapping[str, Shape]) -> Iterator[str]:
-    return (template + place for place in _places(expanded[template], ""))
-
-
-def _places(shape: Shape, place: str) -> Iterator[str]:
-    """`[0]`, `[1]`, ... or `[0][0]`, ..."""
-    if isinstance(shape, int):
-        yield from (f"{place}[{index}]" for index in range(shape))
-        return
-    for index, inner in enumerate(shape):
-        yield from _places(inner, f"{place}[{index}]")
+def places(shape: Shape, template: str) -> Iterator[str]:
+    """Ids of the instances of `template`, in order: `clean[0]`, ... or `square[0][0]`, ..."""
+    for index in range(shape if isinstance(shape, int) else len(shape)):
+        name = f"{template}[{index}]"
+        if isinstance(shape, int):
+            yield name
+        else:
+            yield from places(shape[index], name)
 
 
 def _gather(binding: Binding, expanded: Mapping[str, Shape]) -> Binding:

@@ -67,6 +67,8 @@ class Tally:
             return None
         state = _STATES.get(event.kind)
         if state is None:
+            if event.kind == EventKind.STEP_EXPANDED:
+                self._expand(event)
             return None
         before = self.steps.get(event.step) or Step(safe(event.step), StepState.PENDING)
         began = event.at if state is StepState.RUNNING else before.began
@@ -77,6 +79,20 @@ class Tally:
         self.counts[state] += 1
         self.steps[event.step] = step
         return step
+
+    def _expand(self, event: Event) -> None:
+        """Put the calls of a mapped step in its place."""
+        from core.model.expand import places  # start-up time: few graphs have mapped steps
+
+        old, self.steps = self.steps, {}
+        for name, step in old.items():
+            if name != event.step:
+                self.steps[name] = step
+                continue
+            self.counts[step.state] -= 1
+            calls = {call: Step(safe(call), StepState.PENDING) for call in places(event.data["shape"], name)}
+            self.counts[StepState.PENDING] += len(calls)
+            self.steps |= calls
 
     def _take_of_run(self, event: Event) -> None:
         if event.kind == EventKind.RUN_STARTED:

@@ -55,6 +55,13 @@ FACTS = [
 ]
 
 
+def test_the_calls_of_a_mapped_step_take_its_place() -> None:
+    facts = [("step_expanded", "clean", 1, {"shape": [2, 1]}), ("attempt_started", "clean[0][1]", 1, {})]
+    tally = play(PlainDisplay(io.StringIO()), ["load", "clean", "total"], facts)._tally
+    assert list(tally.steps) == ["load", "clean[0][0]", "clean[0][1]", "clean[1][0]", "total"]
+    assert (tally.counts["pending"], tally.counts["running"]) == (4, 1)
+
+
 def test_plain_lines() -> None:
     stream = io.StringIO()
     play(PlainDisplay(stream), ["load", "train", "evaluate", "plot"], FACTS).close()
