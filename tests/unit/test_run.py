@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import Annotated, Any
 import pytest
 
 from core import Client, Retry, RunFailed, get_context, log_metadata, pipeline, step
-from core.errors import ConfigurationError, UsageError
+from core.errors import UsageError
 from core.model.spec import RunOptions
 from core.model.states import RunState, StepState
 from core.workspace import Workspace
@@ -285,10 +286,18 @@ def test_wrong_output_is_refused() -> None:
         assert "annotation says" in str(caught.value.__cause__)
 
 
-def test_timeout_is_refused_before_anything_ran() -> None:
-    with pytest.raises(ConfigurationError, match="timeout=5 s"):
-        pipeline(lambda: load.with_options(timeout=5)())()
-    assert Client().runs() == []
+def test_a_step_that_takes_too_long_is_ended_though_it_ignores_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORE_GRACE", "0.2")
+
+    @step(cache=False, timeout=0.2)
+    def stubborn() -> int:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+        return 1
+
+    with pytest.raises(RunFailed) as raised:
+        pipeline(lambda: stubborn())()
+    assert "timed out after 0.2 s" in raised.value.run.steps["stubborn"].error["message"]
 
 
 def test_no_cache_for_all_or_for_one_step() -> None:
