@@ -60,6 +60,15 @@ class Task(Value):
     checkpoint: ArtifactRef | None = None
     """What an earlier attempt kept."""
 
+    def needed(self) -> dict[str, Outputs]:
+        """The outputs that its function takes, and no others: what another process must be told."""
+        found: dict[str, Outputs] = {}
+        for binding in self.node.inputs.values():
+            for node, output in edges_of(binding):
+                if node in self.inputs:  # others were skipped on purpose
+                    found.setdefault(node, {})[output] = self.inputs[node][output]
+        return found
+
     def taken(self) -> dict[str, list[list[str]]]:
         """Input name to `[node, output, digest]` of what it takes."""
         given, found = self.inputs, {}

@@ -129,6 +129,13 @@ def test_what_was_skipped_is_none_or_missing_from_a_list(bench: Bench) -> None:
     assert perform_one(bench, node, total, made).outputs["output"].inline == b"2.0"
 
 
+def test_a_task_for_another_process_has_only_the_items_that_it_takes() -> None:
+    done: Any = {"list_files": {"output": "all", "output[0]": "a", "output[1]": "b"}, "other": {"output": "x"}}
+    node = Node("clean[1]", "m:clean", {"file": Edge("list_files", "output[1]"), "y": Edge("gone", "output")}, {}, ())
+    task = Task(node._replace(after=("other",)), clean.spec, Decision(Action.RUN, ""), 1, done)
+    assert task.needed() == {"list_files": {"output[1]": "b"}}
+
+
 def test_keys_hang_on_the_item_and_on_what_was_walked(bench: Bench) -> None:
     graph = graph_of(lambda: total(clean.map(files())))
     first, second = instances(graph.by_id["clean"], 2, {})

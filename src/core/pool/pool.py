@@ -91,10 +91,10 @@ class Pool:
         worker.ooms = death.ooms()
         timeout = task.spec.options.timeout
         worker.due = None if timeout is None else worker.began + timeout
-        inputs = {name: task.inputs[name] for name in task.node.upstream() if name in task.inputs}
+        told = (task.node, task.number, task.needed(), task.checkpoint)
         failpoint("task.sent")
         try:
-            send(worker.link, "run", self._numbers[id(task.spec)], (task.node, task.number, inputs, task.checkpoint))
+            send(worker.link, "run", self._numbers[id(task.spec)], told)
         except OSError:
             pass  # it just died: the nursery tells
 
