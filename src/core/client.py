@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.errors import NotFoundError, UsageError, show_uncaught
 from core.model.event import EventKind
+from core.model.nothing import NOTHING
 from core.model.value import Value
 from core.settings import resolve
 from core.workspace import Workspace
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from core.diff import RunDiff
     from core.ports.tracking_store import RunRow
+    from core.replay import Replay
     from core.view import ArtifactView, RunView
 
 LATEST = "latest"
@@ -92,6 +94,25 @@ class Client:
         except (NotFoundError, ValueError):
             return {}
         return parts if isinstance(parts, dict) else {}
+
+    def replay(
+        self,
+        run: str,
+        step: str,
+        *,
+        attempt: int | None = None,
+        parameters: Mapping[str, Any] = NOTHING,
+        record: bool = True,
+    ) -> Replay:
+        """Call `step` again, in this process, with what `attempt` of it (the newest that began) took in `run`.
+
+        `parameters` replace recorded ones. It is recorded as a run of its own, unless `record` is false.
+        Raises `NotFoundError` for what is not there any more, and `RunFailed` from what the step raises.
+        """
+        from core.replay import replay  # start-up time: few programs replay
+
+        with self.workspace as workspace:
+            return replay(workspace, self.run(run).id, step, attempt=attempt, parameters=parameters, record=record)
 
     def delete_run(self, run: str) -> None:
         """Forget a run: events, cache entries and logs; artifacts stay until they are collected."""
