@@ -9,6 +9,7 @@ import pytest
 
 from core import RunFailed, pipeline, step
 from core.errors import ExpansionError
+from core.model.spec import RunOptions
 from core.model.states import RunState
 
 if TYPE_CHECKING:
@@ -116,6 +117,18 @@ def test_what_a_condition_skips_is_none_or_skipped_too() -> None:
     assert run.steps["deploy"].reason == "good gave False"
     assert run.steps["announce"].reason == "deploy was skipped"
     assert states(nightly("a"))["report"] == "reused"
+
+
+def test_side_by_side() -> None:
+    @pipeline
+    def flow(rows: list[list[int]]) -> None:
+        sums = row_sum.map(square.map(grid(rows)))
+        row_sum.with_options(name="all")(sums)
+
+    run = flow.run({"rows": [[1, 2], [], [3]] * 5}, RunOptions(workers=2))
+    assert run.state is RunState.COMPLETED
+    assert value(run, "all") == 14 * 5
+    assert value(run, "row_sum[12]") == 5
 
 
 def test_nothing_to_map_over() -> None:
