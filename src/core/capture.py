@@ -233,6 +233,11 @@ def beneath(index: int) -> Any:
     return now
 
 
+def forget() -> None:
+    """In a process that was forked: the runs at work belong to its parent."""
+    _captures.clear()
+
+
 def point_handlers(old: tuple[Any, ...], new: Any) -> None:
     """Handlers of `logging` that hold an old stream would pass by the new one: point them there."""
     logging = sys.modules.get("logging")

@@ -21,6 +21,7 @@ FAILPOINTS = frozenset(
         "step.expanded",  # the event of an expanded step is noted, its instances are not there
         "retry.waits",  # the end of a failed attempt is noted, the next is not begun
         "lease.renew",  # a heartbeat is due; dropped: it is left out
+        "worker.forked",  # worker: it is there, it has read nothing
         "task.sent",  # driver: the attempt goes to a worker now
         "task.received",  # worker: it has the attempt, which has not begun
         "task.replied",  # worker: the attempt is over, its result goes out now; dropped: it does not
@@ -54,6 +55,11 @@ def arm(text: str) -> None:
                 f"unknown failpoint {name!r} in CORE_FAILPOINTS", f"known are {known}; unset it outside of tests"
             )
         _armed[name] = (action, int(nth or 0))
+
+
+def spelled() -> str:
+    """What is armed, as `arm` takes it: for a process that is not a fork of this one."""
+    return ";".join(f"{name}={action}@{nth}" if nth else f"{name}={action}" for name, (action, nth) in _armed.items())
 
 
 def armed() -> bool:

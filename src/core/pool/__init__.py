@@ -1,4 +1,4 @@
-"""Worker processes: real parallelism, attempts that can be ended, all that they print down to file descriptors."""
+"""Worker processes: attempts side by side, each with its own output, each of which can be ended at any time."""
 
 from core.pool.pool import Pool
 

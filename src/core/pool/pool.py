@@ -1,366 +1,308 @@
-"""The driver's side of the workers: hands out attempts, hears what becomes of them, ends those that must end."""
+"""The driver's side of the workers: hands out attempts, hears what becomes of each, ends those that must end."""
 
 from __future__ import annotations
 
 import os
-import pickle
 import selectors
 import signal
-import socket
 import time
-import warnings
+from functools import partial
 
-from core.errors import TOLD, WorkerDied
+from core.errors import CoreError, InfrastructureError
 from core.execute import Result
 from core.faults import failpoint
 from core.interrupt import doze
 from core.model.states import Fault, StepState
-from core.pool import death
-from core.pool.nursery import tend
-from core.pool.wire import Inbox, send
-from core.pool.worker import work
+from core.pool import death, dice, kernel, nursery
+from core.pool.seat import READ, Seat
+from core.pool.start import Kit, start
+from core.pool.travel import unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Self
 
     from core.execute import Bench, Task
     from core.model.spec import StepSpec
+    from core.pool.handle import Handle
 
-PIPE = 1 << 20
-"""Bytes that a step may print before it waits for the driver."""
-_SET_PIPE_SIZE = 1031
-
-
-class Worker:
-    """One worker process, and the attempt that it is at."""
-
-    def __init__(self, pid: int, link: socket.socket, stdout: int, stderr: int) -> None:
-        self.pid = pid
-        self.link = link
-        self.inbox = Inbox(link)
-        self.pipes = {"stdout": stdout, "stderr": stderr}
-        self.task: Task | None = None
-        self.began = 0.0
-        self.ooms = 0
-        self.told = ""
-        """Why it was told to end: `stop` or `timeout`; empty when it was not."""
-        self.due: float | None = None
-        """When (monotonic seconds) it runs out of time, or, once told, is killed."""
+SLACK = 0.5
+"""Seconds by which a worker's word must be younger than a task that it should have, to count as its loss."""
+READS = 4
+"""Reads of one stream before the others have their turn."""
 
 
 class Pool:
-    """Warm workers. Use it as a context manager, entered while the driver has no thread of core's own."""
+    """Warm workers. Enter it while the program has as few threads as it will: see `core.pool.start` for `start`.
 
-    def __init__(self, bench: Bench, specs: Mapping[str, StepSpec], *, slots: int, grace: float) -> None:
+    Raises `ConfigurationError` when a fresh Python is needed for workers and a step can't travel to it.
+    """
+
+    def __init__(
+        self, bench: Bench, specs: Mapping[str, StepSpec], *, slots: int, grace: float, start: str = "auto"
+    ) -> None:
         self.slots = slots
+        """Attempts that may be at work at a time."""
         self._bench = bench
-        self._specs = list({id(spec): spec for spec in specs.values()}.values())
-        self._numbers = {id(spec): number for number, spec in enumerate(self._specs)}
-        self._grace = grace
-        self._idle: list[Worker] = []
-        self._workers: dict[int, Worker] = {}
+        unique = {id(spec): spec for spec in specs.values()}
+        self._places = {known: place for place, known in enumerate(unique)}
+        self._kit = Kit(bench, list(unique.values()), grace, {})
+        self._start = start
+        self._nursery: Handle | None = None
+        self._selector: selectors.BaseSelector
+        self._seats: dict[int, Seat] = {}
+        self._idle: list[Seat] = []
+        self._busy: dict[tuple[str, int], Seat] = {}
         self._ended: list[tuple[Task, Result]] = []
-        self._selector = selectors.DefaultSelector()
-        self._nursery = 0
-        self._control: Inbox | None = None
+        self._made = 0
 
     def __enter__(self) -> Self:
+        self._kit = self._kit._replace(thrown=dice.throw())
+        self._selector = selectors.DefaultSelector()
         self._found()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End every worker and the nursery."""
-        if self._control is None:
-            return
-        self._control.source.close()
-        self._control = None
-        for worker in list(self._workers.values()):
-            self._forget(worker)
-        os.waitpid(self._nursery, 0)
+        """End every worker, at once where an attempt is at work, and the nursery."""
+        handle, self._nursery = self._nursery, None
+        if handle is not None:
+            for seat in self._seats.values():
+                if seat.task is not None:
+                    handle.signal(seat.number, signal.SIGKILL)
+                seat.dismiss()
+            handle.end()
+        for seat in self._seats.values():
+            seat.close()
+        self._seats.clear()
+        self._busy.clear()
+        self._idle.clear()
         self._selector.close()
 
     def launch(self, task: Task) -> None:
-        """Begin an attempt in an idle worker; one is made when there is none."""
-        worker = self._idle.pop() if self._idle else self._make()
-        worker.task, worker.told, worker.began = task, "", time.monotonic()
-        worker.ooms = death.ooms()
-        timeout = task.spec.options.timeout
-        worker.due = None if timeout is None else worker.began + timeout
-        told = (task.node, task.number, task.needed(), task.checkpoint)
-        failpoint("task.sent")
+        """Begin an attempt in an idle worker; one is forked when there is none. What goes wrong is its result."""
         try:
-            send(worker.link, "run", self._numbers[id(task.spec)], told)
-        except OSError:
-            pass  # it just died: the nursery tells
+            seat = self._idle.pop() if self._idle else self._make()
+        except (OSError, CoreError) as error:
+            said = error.message if isinstance(error, CoreError) else str(error)
+            self._ended.append((task, death.lost(f"no worker can be started for step {task.node.id!r}: {said}")))
+            return
+        seat.task, seat.began = task, time.monotonic()
+        seat.count += 1
+        timeout = task.spec.options.timeout
+        seat.due = None if timeout is None else seat.began + timeout
+        self._busy[_key(task)] = seat
+        if not failpoint("task.sent"):
+            message = seat.count, self._places[id(task.spec)], task.node, task.number, task.needed(), task.checkpoint
+            self._send(seat, "run", *message)
 
     def wait(self, seconds: float | None) -> list[tuple[Task, Result]]:
-        """Attempts that ended; waits for one at most `seconds`."""
+        """Attempts that ended; waits for one at most `seconds`, with None until there is one."""
         until = None if seconds is None else time.monotonic() + seconds
-        while not self._ended:
-            pauses = [due for due in (until, *(worker.due for worker in self._workers.values())) if due is not None]
-            pause = max(min(pauses) - time.monotonic(), 0.0) if pauses else None
-            for key, _ in doze(self._selector.select, pause):
-                if key.fileobj in self._selector.get_map():  # else what came before it ended that worker
-                    key.data()
-            self._remind()
+        while not self._ended and (self._busy or until is not None):
+            times = [seat.due for seat in self._busy.values() if seat.due is not None]
+            times += [] if until is None else [until]
+            pause = max(min(times) - time.monotonic(), 0.0) if times else None
+            for key, mask in doze(self._selector.select, pause):
+                if key.fd in self._selector.get_map():  # else what came before it ended that worker
+                    key.data(mask)
+            self._keep_time()
             if until is not None and time.monotonic() >= until:
                 break
         ended, self._ended = self._ended, []
         return ended
 
     def stop(self, task: Task, *, now: bool) -> None:
-        """Tell the step to end and, after the grace, kill its processes; `now` kills at once."""
-        worker = next((worker for worker in self._workers.values() if worker.task is task), None)
-        if worker is None:
-            return
-        if now or not worker.told:
-            self._tell(worker, "stop", 0.0 if now else self._grace)
-
-    def _tell(self, worker: Worker, why: str, grace: float) -> None:
-        worker.told = worker.told or why
-        worker.due = time.monotonic() + grace
-        if grace > 0:
-            try:
-                os.kill(worker.pid, signal.SIGTERM)
-            except ProcessLookupError:
-                pass  # the nursery will tell
-        else:
-            self._kill(worker)
-
-    def _remind(self) -> None:
-        """End those that ran out of time, and kill those that were told to end and did not."""
-        now = time.monotonic()
-        for worker in list(self._workers.values()):
-            if worker.due is None or worker.due > now:
-                continue
-            if worker.told:
-                self._kill(worker)
-                worker.due = now + 1.0  # again, should it not be dead by then
-            else:
-                self._tell(worker, "timeout", self._grace)
-
-    def _kill(self, worker: Worker) -> None:
-        if self._control is not None:
-            try:
-                self._control.source.sendall(b" %d " % worker.pid)
-            except OSError:
-                return  # the nursery is gone, and the workers with it
+        """Tell the step to end and, after the grace, kill its processes; `now` kills them at once."""
+        seat = self._busy.get(_key(task))
+        if seat is not None:
+            self._tell(seat, "stop", now=now)
+        elif not any(ended is task for ended, _ in self._ended):
+            self._ended.append((task, death.cancelled()))  # interrupted before it was launched
 
     def _found(self) -> None:
-        """Fork the nursery."""
-        ours, theirs = socket.socketpair()
-        for stream in (1, 2):
-            self._flush(stream)
-        with warnings.catch_warnings():
-            # Native threads of numerical libraries, which mend themselves after a fork, are warned of as others are.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
-        if pid == 0:
-            try:
-                ours.close()
-                bench, specs, grace = self._bench, self._specs, self._grace
-                tend(theirs, lambda link, out, err: work(link, out, err, bench=bench, specs=specs, grace=grace))
-            finally:
-                os._exit(70)
-        theirs.close()
-        self._nursery, self._control = pid, Inbox(ours)
-        self._selector.register(ours, selectors.EVENT_READ, self._news)
+        handle = self._nursery = start(self._kit, self._start)
+        self._selector.register(handle.control, selectors.EVENT_READ, lambda _: self._listen(handle))
 
-    @staticmethod
-    def _flush(number: int) -> None:
-        import sys  # beside the only use
-
-        stream = (sys.stdout, sys.stderr)[number - 1]
+    def _make(self) -> Seat:
+        """A seat with a worker that is about to be there."""
+        if self._nursery is None:
+            self._found()
+        self._made += 1
+        seat = Seat(self._made)
         try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            pass  # nothing there to flush
-
-    def _make(self) -> Worker:
-        """A new worker."""
-        if self._control is None:
-            raise WorkerDied("the workers of this run are gone", "run again: what is finished is reused")
-        link, theirs = socket.socketpair()
-        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
-        try:
-            _widen(out)
-            socket.send_fds(self._control.source, [b"fork"], [theirs.fileno(), out_end, err_end])
+            seat.hand_over(self._nursery.fork)  # type: ignore[union-attr]
         except OSError as error:
-            raise WorkerDied(f"no worker can be started: {error}", "run again: what is finished is reused") from error
-        finally:
-            theirs.close()
-            os.close(out_end)
-            os.close(err_end)
-        worker = Worker(self._born(), link, out, err)
-        self._workers[worker.pid] = worker
-        self._selector.register(link, selectors.EVENT_READ, lambda: self._hear(worker))
-        for name, pipe in worker.pipes.items():
-            os.set_blocking(pipe, False)
-            self._selector.register(pipe, selectors.EVENT_READ, lambda name=name: self._read(worker, name))
-        return worker
+            seat.close()
+            raise InfrastructureError(f"the nursery is gone ({error})") from error
+        self._seats[seat.number] = seat
+        self._selector.register(seat.link, selectors.EVENT_READ, partial(self._hear, seat))
+        for stream, pipe in seat.pipes.items():
+            self._selector.register(pipe, selectors.EVENT_READ, partial(self._read, seat, stream))
+        return seat
 
-    def _born(self) -> int:
-        """The pid of the worker that was asked for."""
-        while self._control is not None:
-            message = self._control.wait()
-            if message is None:
-                break
-            if message[0] == "born":
-                return int(message[1])
-            self._bury(*message[1:])
-        self._orphaned()
-        raise WorkerDied("the process that makes workers was killed", "run again: what is finished is reused")
+    def _send(self, seat: Seat, *message: Any) -> None:
+        if not seat.send(*message):  # more than the socket holds, or it does not read
+            self._watch(seat, selectors.EVENT_READ | selectors.EVENT_WRITE)
 
-    def _news(self) -> None:
-        """What the nursery tells."""
-        if self._control is None:
+    def _watch(self, seat: Seat, events: int) -> None:
+        if seat.link in self._selector.get_map():
+            self._selector.modify(seat.link, events, partial(self._hear, seat))
+
+    def _hear(self, seat: Seat, mask: int) -> None:
+        """Obey what a worker says."""
+        if mask & selectors.EVENT_WRITE and seat.push():
+            self._watch(seat, selectors.EVENT_READ)
+        for message in seat.messages():
+            what, *rest = message
+            if seat.task is not None:
+                self._says[what](self, seat, seat.task, *rest)
+        if seat.ended:
+            self._forget(seat.link)  # the nursery tells what became of it
+
+    def _event(self, seat: Seat, _: Task, number: int, kind: str, *event: Any) -> None:
+        """Something to note; an answer is waited for when it must be durable."""
+        step, attempt, data, now = event
+        if not now:
+            self._bench.emit(kind, step, attempt, **data)
             return
-        for message in self._control.poll():
-            self._bury(*message[1:])
-        if self._control.ended:
-            self._orphaned()
+        wrong = None
+        try:
+            self._bench.emit(kind, step, attempt, now=True, **data)
+        except CoreError as error:
+            wrong = error  # the step's to handle, as in the driver's own process
+        seat.noted = number
+        if not failpoint("event.acknowledged"):
+            self._send(seat, "noted", number, wrong)
 
-    def _orphaned(self) -> None:
-        """The nursery is gone, and its workers with it: a new one is founded."""
-        if self._control is None:
+    def _asks(self, seat: Seat, _: Task, number: int) -> None:
+        """Whether what it wanted to be durable is: the answer may have been lost."""
+        if seat.noted == number:
+            self._send(seat, "noted", number, None)
+
+    def _result(self, seat: Seat, task: Task, count: int, *said: Any) -> None:
+        """The attempt is over."""
+        if failpoint("reply.received") or count != seat.count:
             return
-        self._selector.unregister(self._control.source)
-        self._control.source.close()
-        os.waitpid(self._nursery, 0)
-        for worker in list(self._workers.values()):
-            self._bury(worker.pid, 9, 0)
-        self._found()
-
-    def _bury(self, pid: int, status: int, peak: int) -> None:
-        """A worker died: its attempt has the result that it sent last, or this death."""
-        worker = self._workers.get(pid)
-        if worker is None:
-            return
-        self._hear(worker)
-        task = worker.task
-        if task is not None:
-            self._finish(worker, self._death(worker, task, status, peak))
-        self._forget(worker)
-
-    def _death(self, worker: Worker, task: Task, status: int, peak: int) -> Result:
-        seconds = round(time.monotonic() - worker.began, 6)
-        if worker.told == "stop":
-            return Result(StepState.CANCELLED, {}, None, seconds=seconds)
-        if worker.told == "timeout":
-            error, fault = death.timed_out(task), Fault.USER
-        elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM:
-            return Result(StepState.PREEMPTED, {}, death.preempted(task), Fault.INFRASTRUCTURE, seconds=seconds)
+        state, outputs, parcel, fault, seconds, terminated, left = said
+        error, told = unpack(parcel)
+        result = Result(StepState(state), outputs, error, Fault(fault), told, seconds)
+        if seat.wish == "timeout":
+            result, seconds = death.timed_out(task), seat.seconds()
+        elif result.state is StepState.CANCELLED and seat.wish:
+            result = death.cancelled()
+        elif result.state is StepState.CANCELLED and terminated:
+            result = death.preempted(task)
+        wished = seat.wish
+        self._finish(seat, task, result._replace(seconds=seconds))
+        if left or wished:  # a signal of ours may still be on its way
+            self._retire(seat)
         else:
-            error, fault = death.explain(task, status, peak, oom=death.ooms() > worker.ooms)
-        return Result(StepState.FAILED, {}, error, fault, seconds=seconds)
+            self._idle.append(seat)
 
-    def _hear(self, worker: Worker) -> None:
-        """Messages of a worker: events of its attempt, and the result."""
-        for message in worker.inbox.poll():
-            self._obey(worker, message)
-        if worker.inbox.ended and worker.link in self._selector.get_map():
-            self._selector.unregister(worker.link)  # the nursery tells what became of it
+    def _rests(self, seat: Seat, task: Task, received: int, at: float) -> None:
+        """It has nothing to do, though it should: its task, or the result, was lost."""
+        if received == seat.count or at > seat.began + SLACK:
+            what = "the result" if received == seat.count else "the start"
+            self._finish(seat, task, death.lost(f"{what} of step {task.node.id!r} was lost on its way"))
+            self._retire(seat)
 
-    def _obey(self, worker: Worker, message: tuple[Any, ...]) -> None:
-        what, task = message[0], worker.task
-        if task is None:
-            return
-        if what == "event":
-            kind, step, attempt, data, now = message[1:]
-            self._bench.emit(kind, step, attempt, now=now, **data)
-            if now and not failpoint("event.acknowledged"):
-                send(worker.link, "noted")
-        elif what == "result":
-            failpoint("reply.received")
-            *parcel, left = message[1:]
-            self._finish(worker, self._unpack(worker, task, parcel))
-            if left:
-                self._kill(worker)
-            else:
-                self._idle.append(worker)
-        elif what == "idle":
-            error = WorkerDied(f"the result of step {task.node.id!r} was lost on its way", "it is tried again")
-            self._finish(worker, Result(StepState.FAILED, {}, error, Fault.INFRASTRUCTURE))
-            self._idle.append(worker)
+    _says: Mapping[str, Callable[..., None]] = {"event": _event, "result": _result, "asks": _asks, "idle": _rests}
 
-    def _unpack(self, worker: Worker, task: Task, parcel: list[Any]) -> Result:
-        state, outputs, blob, fault, told, seconds = parcel
-        error = _error(blob, told)
-        if state == StepState.CANCELLED:
-            if worker.told == "timeout":
-                return Result(StepState.FAILED, {}, death.timed_out(task), Fault.USER, seconds=seconds)
-            if worker.told == "stop":
-                return Result(StepState.CANCELLED, {}, None, seconds=seconds)
-            if told.get("type") == "Terminated":
-                return Result(StepState.PREEMPTED, {}, death.preempted(task), Fault.INFRASTRUCTURE, seconds=seconds)
-        return Result(StepState(state), outputs, error, Fault(fault), told, seconds)
+    def _listen(self, handle: Handle) -> None:
+        """What the nursery reports."""
+        for kind, number, first, second, peak in handle.reports():
+            seat = self._seats.get(number)
+            if seat is None:
+                continue
+            if kind == nursery.BORN:
+                seat.pid = first
+            elif kind == nursery.GONE:
+                self._bury(seat, lambda task: death.died(task, first, peak, oom=bool(second)))  # noqa: B023 - called now
+            elif kind == nursery.BARREN:
+                said = os.strerror(first)
+                self._bury(seat, lambda task: death.lost(f"no process for step {task.node.id!r}: {said}"))  # noqa: B023
+        if handle.gone:
+            self._orphaned(handle)
 
-    def _finish(self, worker: Worker, result: Result) -> None:
-        """The attempt is over: all that it printed first."""
-        task = worker.task
-        if task is None:
-            return
-        for name in worker.pipes:
-            self._read(worker, name)
-        worker.task, worker.due = None, None
+    def _orphaned(self, handle: Handle) -> None:
+        """The nursery was killed; the kernel has killed its workers, and the next launch founds a new one."""
+        self._forget(handle.control)
+        self._nursery = None
+        handle.close()
+        for seat in list(self._seats.values()):
+            if seat.pid:
+                kernel.kill(seat.pid)  # what the step started in its group
+            self._bury(seat, lambda task: death.lost(f"step {task.node.id!r} died with the process that forks workers"))
+
+    def _bury(self, seat: Seat, cause: Callable[[Task], Result]) -> None:
+        """A worker has died; its attempt has the result that it sent last, or this death."""
+        self._hear(seat, 0)
+        task = seat.task
+        if task is not None:
+            seconds = seat.seconds()
+            overdue = f"did not end within {self._kit.grace:g} s after it was told to"
+            result = cause(task)
+            if seat.wish == "timeout":
+                result = death.timed_out(task)
+            elif seat.wish:
+                result = death.cancelled(overdue if seat.overdue else "")
+            self._finish(seat, task, result._replace(seconds=seconds))
+        if seat in self._idle:
+            self._idle.remove(seat)
+        for known in (seat.link, *seat.pipes.values()):
+            self._forget(known)
+        del self._seats[seat.number]
+        seat.close()
+
+    def _finish(self, seat: Seat, task: Task, result: Result) -> None:
+        """The attempt has ended; all that was written before stands in its log first."""
+        for stream in seat.pipes:
+            self._read(seat, stream, 0)
         self._bench.capture.close_attempt(task.node.id, task.number)
+        seat.task, seat.due = None, None
+        del self._busy[_key(task)]
         self._ended.append((task, result))
 
-    def _read(self, worker: Worker, name: str) -> None:
-        """What a worker printed, until there is no more."""
-        pipe, task = worker.pipes[name], worker.task
-        while True:
-            try:
-                data = os.read(pipe, PIPE)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
+    def _read(self, seat: Seat, stream: str, _: int) -> None:
+        """Take what a worker prints; between two attempts nobody wants it."""
+        task = seat.task
+        for _turn in range(READS):
+            data = seat.output(stream)
+            if data is None:
+                self._forget(seat.pipes[stream])
             if not data:
-                if pipe in self._selector.get_map():
-                    self._selector.unregister(pipe)
                 return
             if task is not None:
-                self._bench.capture.feed(task.node.id, task.number, name, data)
+                self._bench.capture.feed(task.node.id, task.number, stream, data)
+            if len(data) < READ:  # there was no more
+                return
 
-    def _forget(self, worker: Worker) -> None:
-        del self._workers[worker.pid]
-        if worker in self._idle:
-            self._idle.remove(worker)
-        for number in (worker.link.fileno(), *worker.pipes.values()):
-            if number in self._selector.get_map():
-                self._selector.unregister(number)
-        worker.link.close()
-        for pipe in worker.pipes.values():
-            os.close(pipe)
+    def _forget(self, known: Any) -> None:
+        if known in self._selector.get_map():
+            self._selector.unregister(known)
+
+    def _retire(self, seat: Seat) -> None:
+        """Use a worker no more."""
+        seat.wish = "retire"
+        if self._nursery is not None:
+            self._nursery.retire(seat.number)
+
+    def _tell(self, seat: Seat, wish: str, *, now: bool) -> None:
+        """Have an attempt end, now or within the grace."""
+        if self._nursery is None or (seat.wish and not now):
+            return
+        seat.wish = seat.wish or wish
+        seat.due = time.monotonic() + (1.0 if now else self._kit.grace)
+        self._nursery.signal(seat.number, signal.SIGKILL if now else signal.SIGTERM)
+
+    def _keep_time(self) -> None:
+        """End attempts whose time is over, and kill those that did not end when they were told to."""
+        now = time.monotonic()
+        for seat in [seat for seat in self._busy.values() if seat.due is not None and seat.due <= now]:
+            seat.overdue = bool(seat.wish)
+            self._tell(seat, "timeout", now=seat.overdue)
 
 
-def _error(blob: bytes, told: Mapping[str, Any]) -> BaseException | None:
-    """What the step raised: the exception itself, or one of the same name and message."""
-    if not told:
-        return None
-    try:
-        error = pickle.loads(blob)  # noqa: S301 - our own child's
-    except Exception:  # noqa: BLE001 - border of people's own classes
-        error = None
-    if not isinstance(error, BaseException):
-        error = type(str(told["type"]).rpartition(".")[2], (Exception,), {})(told.get("message", ""))
-    try:
-        setattr(error, TOLD, told.get("traceback", ""))
-    except (AttributeError, TypeError):
-        pass  # a class of the user's that takes no more attributes
-    return error  # type: ignore[no-any-return]
-
-
-def _widen(pipe: int) -> None:
-    import fcntl  # where there is one
-
-    try:
-        fcntl.fcntl(pipe, _SET_PIPE_SIZE, PIPE)
-    except OSError:
-        pass  # a smaller one works, too
+def _key(task: Task) -> tuple[str, int]:
+    return task.node.id, task.number

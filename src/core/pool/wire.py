@@ -1,34 +1,40 @@
-"""Messages between the driver and a worker: pickled plain values with their length before them, on a socket."""
+"""Messages between the driver and a worker: pickled plain data with its length before it, on a stream socket."""
 
 from __future__ import annotations
 
 import copyreg
 import io
 import pickle
+import select
 import struct
+from threading import RLock
 from types import MappingProxyType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from typing import Any
 
-_HEAD = struct.Struct("!I")
-_PIECE = 1 << 16
+_HEAD = struct.Struct("!Q")
+PIECE = 1 << 16
+"""Bytes read from a socket at once."""
+REMIND = 1.0
+"""Seconds without a message after which a worker says what it waits for: nothing that is lost may hang for ever."""
 
 
-def send(to: socket.socket, *message: Any) -> None:
-    """Send a message whole."""
-    buffer = io.BytesIO()
-    buffer.write(b"\0" * _HEAD.size)
+def encode(*message: Any) -> memoryview:
+    """The bytes of a message."""
+    buffer = io.BytesIO(b"\0" * _HEAD.size)
+    buffer.seek(_HEAD.size)
     _Pickler(buffer, 5).dump(message)
     data = buffer.getbuffer()
     _HEAD.pack_into(data, 0, len(data) - _HEAD.size)
-    to.sendall(data)
+    return data
 
 
 class _Pickler(pickle.Pickler):
-    """Takes the frozen empty mapping of values, too."""
+    """Takes the frozen mappings of values, too."""
 
     dispatch_table = copyreg.dispatch_table.copy()
     dispatch_table[MappingProxyType] = lambda mapping: (dict, (dict(mapping),))
@@ -37,50 +43,58 @@ class _Pickler(pickle.Pickler):
 class Inbox:
     """Puts messages together from what arrives."""
 
-    def __init__(self, source: socket.socket) -> None:
-        self.source = source
-        self.ended = False
-        """Whether the other side is gone."""
+    def __init__(self) -> None:
         self._data = bytearray()
 
-    def wait(self) -> tuple[Any, ...] | None:
-        """The next message, waited for; None when the other side is gone."""
-        while True:
-            message = self._next()
-            if message is not None or self.ended:
-                return message
-            self._read(0)
-
-    def poll(self) -> list[tuple[Any, ...]]:
-        """The messages that are there, without waiting."""
-        import socket as sockets  # only the driver polls
-
-        try:
-            while not self.ended:
-                self._read(sockets.MSG_DONTWAIT)
-        except (BlockingIOError, InterruptedError):
-            pass
-        found = []
-        while (message := self._next()) is not None:
-            found.append(message)
-        return found
-
-    def _read(self, flags: int) -> None:
-        try:
-            data = self.source.recv(_PIECE, flags)
-        except ConnectionError:
-            data = b""
-        if not data:
-            self.ended = True
+    def add(self, data: bytes) -> None:
+        """These bytes arrived."""
         self._data += data
 
-    def _next(self) -> tuple[Any, ...] | None:
+    def next(self) -> tuple[Any, ...] | None:
+        """The first message that is whole, taken out."""
         if len(self._data) < _HEAD.size:
             return None
         (length,) = _HEAD.unpack_from(self._data)
         end = _HEAD.size + length
         if len(self._data) < end:
             return None
-        message: tuple[Any, ...] = pickle.loads(memoryview(self._data)[_HEAD.size : end])  # noqa: S301 - our own child
+        with memoryview(self._data) as view, view[_HEAD.size : end] as body:
+            message: tuple[Any, ...] = pickle.loads(body)  # noqa: S301 - of our own child or parent
         del self._data[:end]
         return message
+
+
+class Link:
+    """A worker's end of the socket. Threads of a step may share it."""
+
+    def __init__(self, driver: socket.socket) -> None:
+        self._socket = driver
+        self._inbox = Inbox()
+        self._poll = select.poll()
+        self._poll.register(driver, select.POLLIN)
+        self.lock = RLock()
+        """Held while a message goes out, and until it is answered when it must be."""
+
+    def send(self, *message: Any) -> None:
+        """Send a message whole."""
+        with self.lock:
+            self._socket.sendall(encode(*message))
+
+    def receive(self, remind: Callable[[], None]) -> tuple[Any, ...] | None:
+        """The next message, waited for; None when the driver is gone."""
+        while (message := self._inbox.next()) is None:
+            if not self._poll.poll(REMIND * 1000):
+                remind()
+                continue
+            try:
+                data = self._socket.recv(PIECE)
+            except ConnectionError:
+                return None
+            if not data:
+                return None
+            self._inbox.add(data)
+        return message
+
+    def close(self) -> None:
+        """Forget the driver: a child that a step forked is none of its workers."""
+        self._socket.close()

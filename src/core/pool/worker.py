@@ -1,221 +1,252 @@
-"""A worker: performs one attempt after another for the driver, with file descriptors 1 and 2 as the step's output."""
+"""A worker: performs one attempt after another for the driver, each as if the process were new."""
 
 from __future__ import annotations
 
-import io
+import atexit
+import gc
 import os
-import pickle
-import random
 import signal
 import sys
 import threading
+import time
 
-from core.capture import point_handlers
-from core.context import running
+from core import capture
 from core.errors import UsageError
-from core.execute import Task, error_data, perform
+from core.execute import Result, Task, perform
 from core.faults import failpoint
-from core.interrupt import Interruptible
+from core.interrupt import Interruptible, Terminated
 from core.model.plan import Action, Decision
-from core.pool.wire import Inbox, send
+from core.model.states import Fault, StepState
+from core.pool import dice
+from core.pool.streams import Streams
+from core.pool.travel import pack
+from core.pool.wire import Link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
+    from types import FrameType
     from typing import Any, NoReturn
 
-    from core.execute import Bench, Outputs, Result
+    from core.execute import Bench, Outputs
     from core.model.artifact import ArtifactRef
+    from core.model.graph import Node
     from core.model.spec import StepSpec
 
-_DECIDED = Decision(Action.RUN, "")
-FLUSH = 0.5
-"""Seconds between two flushes of what a step printed."""
+_DECISION = Decision(Action.RUN, "")
+"""The driver made it and recorded it; nothing in an attempt asks for it."""
+_SILENT = ("tqdm._monitor",)
+"""Modules whose threads only watch: a worker in which one is left may be used again."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 
 
-def work(
-    driver: socket.socket, stdout: int, stderr: int, *, bench: Bench, specs: Sequence[StepSpec], grace: float
-) -> None:
-    """Serve the driver until it is gone."""
-    output = Output(stdout, stderr)
-    _reseed()
-    sys.breakpointhook = _no_terminal
-    inbox = Inbox(driver)
-    relay = Relay(driver, inbox)
-    bench = bench._replace(emit=relay.emit, capture=output)  # type: ignore[arg-type]  # as much of one as `perform` needs
-    surroundings = Surroundings()
-    while (message := inbox.wait()) is not None:
-        node, attempt, inputs, checkpoint = message[2]
-        task = Task(node, specs[message[1]], _DECIDED, attempt, inputs, checkpoint)
-        failpoint("task.received")
-        result = _one(bench._replace(trusted=_known(task.inputs, task.checkpoint).__contains__), task, grace)
-        output.restore()
-        surroundings.restore()
-        left = _left_behind()
-        if not failpoint("task.replied"):
-            send(driver, "result", *_parcel(result), left)
-        else:
-            send(driver, "idle")
-        failpoint("worker.idle")
+class Worker:
+    """The process. `specs` are the run's steps, by the numbers that the driver gave them."""
 
-
-def _one(bench: Bench, task: Task, grace: float) -> Result:
-    with Interruptible(grace):
-        return perform(bench, task)
-
-
-def _parcel(result: Result) -> tuple[Any, ...]:
-    """State, outputs, error, fault, told and seconds of a result, so that any error can travel."""
-    told: Mapping[str, Any] = {}
-    blob = b""
-    if result.error is not None:
-        told = error_data(result.error)
-        try:
-            blob = pickle.dumps(result.error)
-        except Exception:  # noqa: BLE001 - border of people's own classes
-            blob = b""
-    return str(result.state), result.outputs, blob, str(result.fault), dict(told), result.seconds
-
-
-def _known(inputs: Mapping[str, Outputs], checkpoint: ArtifactRef | None) -> set[str]:
-    """Digests that the driver handed over: those that the tracking store recorded."""
-    refs = [ref for outputs in inputs.values() for ref in outputs.values()]
-    refs += [checkpoint] if checkpoint else []
-    return {digest for ref in refs for digest in (ref.digest, *ref.parts)}
-
-
-def _left_behind() -> bool:
-    """Whether the step left processes or threads at work: then this worker is not used again."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
-    return True  # a process lives
-
-
-class Relay:
-    """Hands the events of an attempt to the driver."""
-
-    def __init__(self, driver: socket.socket, inbox: Inbox) -> None:
-        self._driver = driver
-        self._inbox = inbox
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        link: Link,
+        streams: Streams,
+        bench: Bench,
+        specs: Sequence[StepSpec],
+        thrown: Mapping[str, bytes],
+        grace: float,
+    ) -> None:
+        self._link = link
+        self._streams = streams
+        self._specs = specs
+        self._thrown = thrown
         self._process = os.getpid()
+        self._known: set[str] = set()
+        self._received = 0
+        self._asked = 0
+        self._told = Told(0.9 * grace)
+        self._told.__enter__()
+        self._bench = bench._replace(emit=self._emit, capture=streams, trusted=self._trusts)  # type: ignore[arg-type]
+        self._threads = set(threading.enumerate())
+        self._surroundings = Surroundings()
+        os.register_at_fork(after_in_child=self._forked)
 
-    def emit(self, kind: str, step: str = "", attempt: int = 0, *, now: bool = False, **data: Any) -> None:
-        """Note an event; with `now` it returns when that is durable."""
+    def serve(self) -> None:
+        """Until the driver wants no more of this worker."""
+        failpoint("worker.forked")
+        while (message := self._link.receive(self._idle)) is not None:
+            if message[0] == "run":  # else the late answer to something that an interrupted step asked
+                _, self._received, spec, node, number, inputs, checkpoint = message
+                del message
+                failpoint("task.received")
+                if self._attempt(self._specs[spec], node, number, inputs, checkpoint):
+                    break
+                failpoint("worker.idle")
+
+    def _attempt(
+        self,
+        spec: StepSpec,
+        node: Node,
+        number: int,
+        inputs: Mapping[str, Outputs],
+        checkpoint: ArtifactRef | None,
+    ) -> bool:
+        """One attempt, its result to the driver, and whether the step left something at work in this process."""
+        refs = [ref for outputs in inputs.values() for ref in outputs.values()]
+        refs += [checkpoint] if checkpoint else []
+        self._known = {digest for ref in refs for digest in (ref.digest, *ref.parts)}
+        dice.seed(self._thrown, node.id, number)
+        self._told.begin()
+        try:
+            result = perform(self._bench, Task(node, spec, _DECISION, number, inputs, checkpoint))
+        except BaseException as error:  # noqa: BLE001 - border of the attempt: what came between two of its parts
+            result = _torn(error)
+        self._told.hold()
+        terminated = isinstance(result.error, Terminated)
+        left = terminated or self._left_behind()
+        parcel = str(result.state), dict(result.outputs), pack(result.error), str(result.fault), result.seconds
+        if result.error is not None:
+            result.error.__traceback__ = None  # its frames hold what the step worked on
+        if not failpoint("task.replied"):
+            self._link.send("result", self._received, *parcel, terminated, left)
+        if not left:
+            self._told.rest()
+            self._surroundings.restore()
+            self._streams.restore()
+        return left
+
+    def _left_behind(self) -> bool:
+        """Whether processes or threads of the step still run: what they write would seem to be the next attempt's."""
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            new = [thread for thread in threading.enumerate() if thread not in self._threads]
+            return any(type(thread).__module__ not in _SILENT for thread in new)
+        return True
+
+    def _trusts(self, digest: str) -> bool:
+        return digest in self._known
+
+    def _emit(self, kind: str, step: str = "", attempt: int = 0, *, now: bool = False, **data: Any) -> None:
+        """Hand an event to the driver; with `now` it returns when that is durable, or raises what kept it from it."""
         if os.getpid() != self._process:
             raise UsageError(
-                "a process that a step forked can't record anything of the step", "do it in the step itself"
+                f"a process that step {step!r} forked can't record anything of it", "do it in the step itself"
             )
-        with self._lock:
-            send(self._driver, "event", str(kind), step, attempt, data, now)
-            if now and self._inbox.wait() is None:
-                os._exit(70)  # the driver is gone
+        link = self._link
+        with link.lock:
+            self._asked += now
+            link.send("event", self._asked, str(kind), step, attempt, data, now)
+            while now:
+                answer = link.receive(lambda: link.send("asks", self._asked))
+                if answer is None:
+                    os._exit(1)  # the driver is gone
+                if answer[1] == self._asked:
+                    if answer[2] is not None:
+                        raise answer[2]
+                    return
+
+    def _idle(self) -> None:
+        """Say that nothing is at work here: the driver finds out what was lost."""
+        self._link.send("idle", self._received, time.monotonic())
+
+    def _forked(self) -> None:
+        """In a child that a step forked: it must not speak for the worker."""
+        if os.getpid() != self._process:
+            self._link.close()
 
 
-class Output:
-    """The step's output: new streams over file descriptors 1 and 2, which are pipes to the driver."""
+class Told(Interruptible):
+    """Tells the step of SIGINT and SIGTERM. Between two attempts they end the process."""
 
-    def __init__(self, stdout: int, stderr: int) -> None:
-        self._pipes = (stdout, stderr)
-        self.process = os.getpid()
-        """Id of the process that the attempts belong to."""
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.close(null)
-        self._streams: list[Any] = []
-        old = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
-        self._old = old  # never closed or flushed here: what they hold is the driver's to write
-        self._plug()
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - stays open
-        for number in (1, 2):
-            raw = io.BufferedWriter(io.FileIO(number, "wb", closefd=False), 1 << 16)
-            stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
-            self._streams.append(stream)
-            point_handlers(tuple(each for each in old[number - 1 :: 2] if each is not None), stream)
-        self._put_back()
-        threading.Thread(target=self._keep, name="core-output", daemon=True).start()
+    def __init__(self, grace: float) -> None:
+        super().__init__(grace)
+        self._at_work = False
 
-    def begin(self, step: str, attempt: int) -> None:
-        """Nothing: all that is written until `restore` belongs to the attempt."""
+    def begin(self) -> None:
+        """An attempt begins."""
+        self.told, self._count, self._held, self._telling = None, 0, False, False
+        self._at_work = True
 
-    def end(self) -> None:
-        """Write out what the streams hold."""
-        for stream in (sys.stdout, sys.stderr, *self._streams):
-            try:
-                stream.flush()
-            except (OSError, ValueError, AttributeError):
-                continue  # closed, or another program's
+    def rest(self) -> None:
+        """The attempt is over, and the driver has been told."""
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._before.pop(signal.SIGALRM))
+        self._at_work = False
 
-    def restore(self) -> None:
-        """What the step closed or replaced is there again."""
-        self._plug()
-        self._put_back()
-
-    def _plug(self) -> None:
-        for number, pipe in enumerate(self._pipes, 1):
-            os.dup2(pipe, number)
-
-    def _put_back(self) -> None:
-        for number in (0, 1):
-            if self._streams[number].closed:
-                raw = io.BufferedWriter(io.FileIO(number + 1, "wb", closefd=False), 1 << 16)
-                self._streams[number] = io.TextIOWrapper(
-                    raw, encoding="utf-8", errors="backslashreplace", write_through=True
-                )
-        sys.stdout, sys.stderr = self._streams
-        sys.__stdout__, sys.__stderr__ = self._streams  # type: ignore[misc]
-
-    def _keep(self) -> None:
-        quiet = threading.Event()
-        while True:
-            quiet.wait(FLUSH)
-            for stream in self._streams:
-                try:
-                    stream.flush()
-                except (OSError, ValueError):
-                    continue
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        if not self._at_work and os.getpid() == self._pid:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(self._pid, number)
+        else:
+            super()._arrived(number, frame)
 
 
 class Surroundings:
-    """What a step may change of the process, put back after it."""
+    """What a step may change of the process around it, put back after each attempt."""
 
     def __init__(self) -> None:
-        self._folder = os.getcwd()
-        self._environment = dict(os.environ)
+        try:
+            self._folder = os.open(".", os.O_RDONLY)
+        except OSError:
+            self._folder = -1  # it is gone, or not to be read
         self._mask = os.umask(0)
         os.umask(self._mask)
+        self._environment = dict(os.environ)
+        self._raw = dict(getattr(os.environ, "_data", {}))  # ten times as fast to compare as the mapping itself
+        self._handlers = [(number, signal.getsignal(number)) for number in _SIGNALS]
 
     def restore(self) -> None:
         """As it was when the worker was made."""
+        if self._folder >= 0:
+            os.fchdir(self._folder)
         os.umask(self._mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
-            signal.signal(number, handler)
-        try:
-            os.chdir(self._folder)
-        except OSError:
-            pass  # it is gone; so it is for every other step
-        if dict(os.environ) != self._environment:
+        if getattr(os.environ, "_data", None) != self._raw:
             os.environ.clear()
             os.environ.update(self._environment)
+        for number, handler in self._handlers:
+            if signal.getsignal(number) != handler:
+                signal.signal(number, handler)
 
 
-def _reseed() -> None:
-    """Steps that run side by side must not draw the same numbers."""
-    random.seed()
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None:
-        numpy.seed()
+def work(
+    driver: socket.socket,
+    stdout: int,
+    stderr: int,
+    *,
+    bench: Bench,
+    specs: Sequence[StepSpec],
+    thrown: Mapping[str, bytes],
+    grace: float,
+) -> NoReturn:
+    """The life of a worker, from the fork to the exit."""
+    gc.freeze()  # pages that are shared with the nursery stay shared
+    atexit._clear()  # what the program registered is the driver's to do
+    capture.forget()
+    streams = Streams(stdout, stderr)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    code = 1
+    try:
+        Worker(Link(driver), streams, bench, specs, thrown, grace).serve()
+        _leave()
+        code = 0
+    except BaseException as error:  # noqa: BLE001 - border of the process: the driver names the attempt that it ends
+        sys.excepthook(type(error), error, error.__traceback__)
+    finally:
+        streams.flush()
+        os._exit(code)
 
 
-def _no_terminal(*_: object, **__: object) -> NoReturn:
-    step = running()
-    where = f" of step {step.step!r}" if step else ""
-    raise UsageError(
-        f"breakpoint(){where} has no terminal in a worker process",
-        "debug with `--workers 1`, which runs steps in one process",
-    )
+def _leave() -> None:
+    """What programs do when they end; the nursery waits for it, but not for long."""
+    multiprocessing = sys.modules.get("multiprocessing.util")
+    if multiprocessing is not None:
+        multiprocessing._exit_function()
+    atexit._run_exitfuncs()
+
+
+def _torn(error: BaseException) -> Result:
+    if isinstance(error, Exception):
+        return Result(StepState.FAILED, {}, error, Fault.INFRASTRUCTURE)
+    return Result(StepState.CANCELLED, {}, error)
