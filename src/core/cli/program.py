@@ -24,7 +24,7 @@ NOUNS = {
     "init": "make .core/, so that this project keeps its own state",
     "run": "run a pipeline",
     "pipeline": "check, draw and list the pipelines of a file",
-    "runs": "list, show, compare and delete runs, read their logs",
+    "runs": "list, show, compare, resume, cancel and replay runs, read their logs",
     "artifact": "list, show and load what steps returned",
     "stack": "list stacks",
     "config": "show the settings and where each comes from",

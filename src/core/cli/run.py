@@ -86,7 +86,7 @@ def prepared(arguments: Namespace) -> Iterator[tuple[Pipeline[Any, Any], dict[st
         os.environ["CORE_STACK"] = stack
     pipeline = find_pipeline(_target(arguments))
     parameters = dict(config.parameters) if config else {}
-    typed = _pairs(arguments.parameter)
+    typed = pairs(arguments.parameter)
     parameters.update(typed)
     try:
         yield pipeline, parameters, _options(arguments, config)
@@ -125,16 +125,17 @@ def _config(path: str | None) -> RunConfig | None:
     return read_run_config(path)
 
 
-def _pairs(items: Iterable[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
+def pairs(items: Iterable[str]) -> dict[str, str]:
+    """`-p NAME=VALUE`, as it was given."""
+    found: dict[str, str] = {}
     for item in items:
         name, equals, value = item.partition("=")
         if not equals or not name:
             raise UsageError(f"-p {item!r} is no parameter", "write -p NAME=VALUE")
-        if name in pairs:
+        if name in found:
             raise UsageError(f"parameter {name!r} is given twice", "remove one of them")
-        pairs[name] = value
-    return pairs
+        found[name] = value
+    return found
 
 
 def _options(arguments: Namespace, config: RunConfig | None) -> RunOptions:
@@ -160,22 +161,23 @@ def _run(arguments: Namespace) -> int:
         if arguments.dry_run:
             return _plan(pipeline, parameters, options, arguments.output)
         try:
-            with _clear_stdout(arguments.output):
+            with clear_stdout(arguments.output):
                 view = pipeline.run(parameters, options)
         except RunFailed as failed:
             if arguments.output != "table":
                 emit(failed.run.to_data(), arguments.output)
             raise
-    _told(view, arguments.output)
+    told(view, arguments.output)
     return 0
 
 
-def _clear_stdout(form: str) -> AbstractContextManager[object]:
+def clear_stdout(form: str) -> AbstractContextManager[object]:
     """What steps print must not stand in the JSON: it goes to stderr then."""
     return nullcontext() if form == "table" else redirect_stdout(sys.stderr)
 
 
-def _told(view: RunView, form: str) -> None:
+def told(view: RunView, form: str) -> None:
+    """Print the run's id, or all of it as the `form` that the person chose."""
     if form != "table":
         emit(view.to_data(), form)
     else:

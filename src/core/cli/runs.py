@@ -1,4 +1,4 @@
-"""`core runs`: list, show, compare and delete runs, and read their logs."""
+"""`core runs`: list, show, compare and delete runs, and read their logs; `control` has the verbs that act on them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 
 from core.cli.command import Command, natural
+from core.cli.control import COMMANDS as CONTROL
 from core.cli.lookup import opened
 from core.cli.output import emit, lasted, listing, local, readable_log, say, size, table
 from core.errors import ConflictError, NotFoundError
@@ -225,4 +226,5 @@ COMMANDS = {
         "    core runs diff 1f3a99c2 latest",
     ),
     "delete": Command("forget runs; their artifacts stay until nothing needs them", _delete_arguments, _delete),
+    **CONTROL,
 }
