@@ -156,8 +156,8 @@ def perform(bench: Bench, task: Task) -> Result:
     return result._replace(seconds=round(time.perf_counter() - began, 6))
 
 
-def conclude(bench: Bench, task: Task, result: Result, *, retry: bool = False) -> None:
-    """Record how an attempt ended; `retry` says that another follows."""
+def conclude(bench: Bench, task: Task, result: Result, *, retry: Mapping[str, Any] | None = None) -> None:
+    """Record how an attempt ended; `retry` tells of the one that follows."""
     node, decision, emit = task.node, task.decision, bench.emit
     if result.state is StepState.COMPLETED:
         emit(

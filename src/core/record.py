@@ -16,7 +16,7 @@ from core.model.event import Event, EventKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Any, Self
 
     from core.model.plan import Plan
@@ -207,6 +207,11 @@ class Recorder:
         """Raise what the recorder's thread met: the lease is another owner's by now, or the store refuses."""
         if self._refused is not None:
             raise self._refused
+
+    def tell_resumed(self, done: Collection[str]) -> None:
+        """Tell observers which steps are finished and stay so, in a run that goes on."""
+        for observer in list(self._observers):
+            self._guard(observer, lambda told: told.resumed(done))
 
     def tell_waiting(self, step: str, run: str) -> None:
         """Tell observers that `step` waits for the result of `run` (empty when that is not known yet)."""

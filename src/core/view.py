@@ -423,7 +423,7 @@ def _attempt(run: str, folded: _Folded, source: Source, number: int, events: lis
         reason=data.get("reason", ""),
         hooks=tuple(event.data for event in events if event.kind == EventKind.HOOK_FAILED),
         fault=data.get("fault", ""),
-        retried=data.get("retry", False),
+        retried=bool(data.get("retry")),
     )
 
 

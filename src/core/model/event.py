@@ -36,8 +36,8 @@ class EventKind(StrEnum):
     ATTEMPT_COMPLETED = "attempt_completed"
     """Terminal. data: key, fingerprint, outputs (name to ArtifactRef), inputs, seconds."""
     ATTEMPT_FAILED = "attempt_failed"
-    """Terminal. data: error (type, message, where, traceback), fault (a `Fault`), retry (whether another attempt
-    follows), seconds."""
+    """Terminal. data: error (type, message, where, traceback), fault (a `Fault`), retry (`reason` of the attempt
+    that follows and `seconds` until then; null when none does), seconds."""
     ATTEMPT_CANCELLED = "attempt_cancelled"
     """Terminal. data: reason."""
     ATTEMPT_PREEMPTED = "attempt_preempted"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from core.model.event import Event
     from core.model.plan import Plan
 
@@ -13,6 +15,9 @@ class Observer:
 
     def planned(self, run: str, plan: Plan) -> None:
         """Called once, before the first step: `run` is the id, `plan` says what each step will do and why."""
+
+    def resumed(self, done: Collection[str]) -> None:
+        """Called after `planned` when an earlier run goes on: ids of the steps that are finished and stay so."""
 
     def event(self, event: Event) -> None:
         """Called for every event of the run, in the order in which they happen."""

@@ -13,7 +13,8 @@ from core.schedule.frontier import Frontier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from collections.abc import Mapping
+    from typing import Any, Protocol
 
     from core.execute import Bench, Outputs, Result
     from core.interrupt import Interruptible
@@ -170,8 +171,8 @@ class Loop:
         """An attempt is over: record it, try again, or settle the node."""
         name = task.node.id
         self._running.pop(name, None)
-        again = result.state is not StepState.COMPLETED and self._again(task, result)
-        conclude(self._bench, task, result, retry=bool(again))
+        again = None if result.state is StepState.COMPLETED else self._again(task, result)
+        conclude(self._bench, task, result, retry=again)
         if result.seconds >= self._recorder.group:  # what took longer than an append is not left to be done twice
             self._recorder.flush()
         if again:
@@ -197,10 +198,10 @@ class Loop:
             for task in list(self._running.values()):
                 self._launcher.stop(task, now=False)
 
-    def _again(self, task: Task, result: Result) -> bool:
-        """Whether the node is tried once more, which is then arranged for."""
+    def _again(self, task: Task, result: Result) -> Mapping[str, Any] | None:
+        """The try that follows, which is arranged for, if the node is worth one."""
         if "" in self._blocked or self._interrupts.told:
-            return False
+            return None
         if self._retries is None:
             from core.schedule.retry import Retries  # start-up time: only a failure comes here
 

@@ -115,6 +115,8 @@ def drive(
             record = {**conditions.record, "roots": sorted({spec.source_root for spec in specs.values()})}
             loop = Loop(plan, planner, specs, bench, recorder, launcher, interrupts, past)
             recorder.begin(plan, record, None if past is None else sorted(past.again))
+            if past is not None:
+                recorder.tell_resumed(past.done)
             cancelled = None
             try:
                 failed, error = loop.run(fail_fast=conditions.fail_fast)

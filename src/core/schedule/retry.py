@@ -13,6 +13,9 @@ from core.model.states import Fault, StepState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from core.execute import Result, Task
     from core.record import Recorder
 
@@ -42,25 +45,29 @@ class Retries:
             found.append(heappop(self._waiting)[2])
         return found
 
-    def take(self, task: Task, result: Result) -> bool:
-        """Whether `task`, which failed, is worth another try by its budgets; that then waits here."""
+    def take(self, task: Task, result: Result) -> Mapping[str, Any] | None:
+        """The try that follows, when `task`, which failed, is worth one by its budgets: it then waits here.
+
+        Plain data: its `reason`, and in how many `seconds` it is due.
+        """
         retry = task.spec.options.retry or _ONCE
         fault = Fault.INFRASTRUCTURE if result.state is StepState.PREEMPTED else result.fault
         key = (task.node.id, fault)
         failed = self._failures[key] = self._failures.get(key, 0) + 1
         if result.state is StepState.CANCELLED:
-            return False
+            return None
         if fault is Fault.INFRASTRUCTURE:
             tries = 1 + retry.infrastructure
         else:
             tries = retry.attempts if isinstance(result.error, retry.on) else 0
         if failed >= tries:
-            return False
+            return None
         what = "preempted" if result.state is StepState.PREEMPTED else type(result.error).__name__
         reason = f"attempt {failed + 1} of {tries} after {what}"
         again = task._replace(decision=task.decision._replace(reason=reason), number=task.number + 1)
-        heappush(self._waiting, (time.monotonic() + delay(retry, failed), id(again), again))
-        return True
+        seconds = delay(retry, failed)
+        heappush(self._waiting, (time.monotonic() + seconds, id(again), again))
+        return {"seconds": round(seconds, 3), "reason": reason}
 
 
 def delay(retry: Retry, failed: int) -> float:
