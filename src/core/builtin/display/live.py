@@ -8,12 +8,15 @@ import re
 import sys
 import time
 from collections import deque
+from itertools import islice
+from typing import NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from core.builtin.display.calls import grouped, told, worst
 from core.builtin.display.tally import Tally
 from core.model.states import StepState
 from core.ports.observer import Observer
@@ -21,7 +24,7 @@ from core.text import duration, safe, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from typing import Any, TextIO
 
     from rich.console import ConsoleOptions, RenderResult
@@ -45,9 +48,13 @@ _LOOKS = {
     StepState.FAILED: ("✗", "x", "bold red"),
     StepState.SKIPPED: ("○", "o", "yellow"),
     StepState.CANCELLED: ("■", "#", "yellow"),
+    StepState.PREEMPTED: ("◆", "*", "yellow"),
 }
+_AGAIN = ("↻", "~", "yellow")
 _OTHER = ("?", "?", "")
 _SHOWN_FIRST = {StepState.FAILED, StepState.RUNNING}
+MANY = 4
+"""Calls of a mapped step from which on they are one line, and only those that run or failed have their own."""
 
 
 class LiveDisplay(Observer):
@@ -103,6 +110,15 @@ class LiveDisplay(Observer):
             live.transient = True
             self._drain()
             live.stop()
+
+    def resumed(self, done: Collection[str]) -> None:
+        """Note what was finished before, and say how much."""
+        self._tally.resume(done)
+        self._queue.append(("", self._tally.resumed()))
+
+    def waiting(self, step: str, run: str) -> None:
+        """Note whose result the step waits for."""
+        self._tally.wait(step, run)
 
     def event(self, event: Event) -> None:
         """Note the change; the next drawing shows it."""
@@ -166,7 +182,7 @@ class LiveDisplay(Observer):
             self._dropped = 0
         while self._queue:
             step, line = self._queue.popleft()
-            text.append(f"{safe(step)} ", style="dim").append(_plain(line) + "\n")
+            text.append(f"{safe(step)} " if step else "", style="dim").append(_plain(line) + "\n")
         if text:
             text.right_crop(1)
             self._console.print(text, soft_wrap=True)
@@ -196,37 +212,68 @@ class Picture:
         head = Text(no_wrap=True, overflow="ellipsis")
         head.append(tally.pipeline, style="bold").append(f"  run {short(tally.run)}  stack {tally.stack}", style="dim")
         head.append(f"  {duration(now - tally.began)}" if tally.began else "", style="dim")
-        every = list(tally.steps.values())
+        every = tally.steps.values()
         room = max(options.height or console.size.height, 8) - 4
-        if len(every) <= room:
-            yield Group(head, _tree(every, now, options.max_width, plain=plain))
+        lines = list(islice(_lines(every, now, plain=plain), room + 1))
+        if len(lines) <= room:
+            yield Group(head, _tree(lines, options.max_width, plain=plain))
             return
-        chosen = [step for step in every if step.state in _SHOWN_FIRST]
-        tree = _tree(chosen[-room:], now, options.max_width, plain=plain)
-        yield Group(head, tree, _counts(tally, len(chosen) - room))
+        chosen = [step for step in every if step.counted in _SHOWN_FIRST]
+        lines = [_line(step, now, plain=plain) for step in chosen[-room:]]
+        yield Group(head, _tree(lines, options.max_width, plain=plain), _counts(tally, len(chosen) - room))
 
 
-def _tree(steps: Iterable[Step], now: float, width: int, *, plain: bool) -> Table:
+class _Line(NamedTuple):
+    """One line of the tree."""
+
+    mark: str
+    style: str
+    name: Text
+    took: str
+    why: Text
+
+
+def _lines(steps: Iterable[Step], now: float, *, plain: bool) -> Iterator[_Line]:
+    """A line for each step; many calls of a mapped one share theirs."""
+    for template, calls in grouped(steps):
+        if template and len(calls) >= MANY:
+            icon, letter, style = _LOOKS.get(worst(calls), _OTHER)
+            name = Text(f"{template} {'x' if plain else '×'} {len(calls)}", "bold")  # noqa: RUF001 - "times"
+            yield _Line(letter if plain else icon, style, name, "", _cut(told(calls), "dim"))
+        for call in calls:
+            if not template or len(calls) < MANY or call.counted in _SHOWN_FIRST or call.again:
+                yield _line(call, now, plain=plain)
+
+
+def _line(step: Step, now: float, *, plain: bool) -> _Line:
+    icon, letter, style = _AGAIN if step.again else _LOOKS.get(step.state, _OTHER)
+    seconds = now - step.began if step.state is StepState.RUNNING else step.seconds
+    name_style = style if step.state in _SHOWN_FIRST else "dim" if step.state is StepState.PENDING else ""
+    note_style = "red" if step.counted is StepState.FAILED else "dim"
+    note = step.told(now)
+    if not note and step.state is StepState.REUSED:
+        note = "reused"
+    took = duration(seconds) if seconds is not None else ""
+    return _Line(letter if plain else icon, style, Text(step.name, name_style), took, _cut(note, note_style))
+
+
+def _cut(text: str, style: str) -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _tree(lines: Sequence[_Line], width: int, *, plain: bool) -> Table:
     """One line for each step: branch, icon, name, time, and why."""
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, min(40, width - 36)))
     table.add_column(justify="right", no_wrap=True)
     table.add_column()  # the only one that gives way where the terminal is narrow; its text is cut, not wrapped
-    shown = list(steps)
-    for number, step in enumerate(shown, 1):
-        icon, letter, style = _LOOKS.get(step.state, _OTHER)
+    for number, line in enumerate(lines, 1):
         branch = "'-" if plain else "└─"
-        if number < len(shown):
+        if number < len(lines):
             branch = "|-" if plain else "├─"
-        seconds = now - step.began if step.state is StepState.RUNNING else step.seconds
-        took = duration(seconds) if seconds is not None else ""
-        mark = Text(f"{branch} ", style="dim").append(letter if plain else icon, style=style)
-        note = step.note if step.note or step.state is not StepState.REUSED else "reused"
-        name_style = style if step.state in _SHOWN_FIRST else "dim" if step.state is StepState.PENDING else ""
-        note_style = "red" if step.state is StepState.FAILED else "dim"
-        why = Text(note, note_style, no_wrap=True, overflow="ellipsis")
-        table.add_row(mark, Text(step.name, name_style), Text(took, "dim"), why)
+        mark = Text(f"{branch} ", style="dim").append(line.mark, style=line.style)
+        table.add_row(mark, line.name, Text(line.took, "dim"), line.why)
     return table
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 
 from core.builtin.display.tally import Tally
+from core.model.event import EventKind
 from core.model.states import StepState
 from core.ports.observer import Observer
-from core.text import duration, short
+from core.text import duration, safe, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import TextIO
 
     from core.builtin.display.tally import Step
@@ -42,13 +44,27 @@ class PlainDisplay(Observer):
         size = f"  {len(tally.steps)} steps" if self._big else ""
         self._print(f"{tally.pipeline}  run {short(run)}  stack {tally.stack}{size}")
 
+    def resumed(self, done: Collection[str]) -> None:
+        """Print how much was finished before."""
+        self._tally.resume(done)
+        self._print(f"  {self._tally.resumed()}")
+
+    def waiting(self, step: str, run: str) -> None:
+        """Print whose result the step waits for."""
+        waits = self._tally.wait(step, run)
+        if not self._big:
+            self._print(self._line(waits, "waiting", waits.note.removeprefix("waiting ")))
+
     def event(self, event: Event) -> None:
         """Print the change, if it is one that a person wants to see."""
         step = self._tally.take(event)
         if step is None:
+            if event.kind == EventKind.STEP_EXPANDED:
+                self._mapped(event.step)
             return
         if not self._big or step.state is StepState.FAILED:
-            self._print(self._line(step))
+            note = "" if step.state is StepState.COMPLETED else step.told(event.at)
+            self._print(self._line(step, str(step.state), note))
         if self._big:
             self._progress()
 
@@ -57,10 +73,16 @@ class PlainDisplay(Observer):
         if self._tally.run:
             self._print("\n".join(self._tally.ending(time.time())))
 
-    def _line(self, step: Step) -> str:
+    def _mapped(self, template: str) -> None:
+        """The step has become its calls."""
+        calls = self._tally.calls[template]
+        self._big = len(self._tally.steps) > BIG
+        self._width = min(max([self._width, *map(len, calls)]), NAMES)
+        self._print(f"  {safe(template):<{self._width}}  {'mapped':<9}  × {len(calls)}")  # noqa: RUF001 - "times"
+
+    def _line(self, step: Step, state: str, note: str) -> str:
         took = duration(step.seconds) if step.seconds is not None else ""
-        note = "" if step.state is StepState.COMPLETED else step.note
-        return f"  {step.name:<{self._width}}  {step.state:<9}  {took}{'  ' if took and note else ''}{note}".rstrip()
+        return f"  {step.name:<{self._width}}  {state:<9}  {took}{'  ' if took and note else ''}{note}".rstrip()
 
     def _progress(self) -> None:
         tally = self._tally
