@@ -126,7 +126,16 @@ def tend(kit: Kit, control: socket.socket, driver: int) -> NoReturn:
     from core.pool.worker import work  # start-up time: the same
 
     bench, specs, grace, thrown = kit
+    _warm(bench)
     Nursery(control, driver, partial(work, bench=bench, specs=specs, thrown=thrown, grace=grace)).serve()
+
+
+def _warm(bench: Bench) -> None:
+    """Import what nearly every attempt needs, once for all workers."""
+    try:
+        bench.materializers.for_value(0)
+    except Exception:  # noqa: BLE001 - border of plugins: the attempt that needs it tells
+        return
 
 
 def _write_out() -> None:

@@ -80,14 +80,8 @@ class Streams:
 
     def _open(self, index: int) -> _Stream:
         raw = _Errors(self) if index else io.FileIO(1, "wb", closefd=False)
-        # `write_through`: the text layer, which is not safe to flush from another thread, keeps nothing.
-        return _Stream(
-            io.BufferedWriter(raw, BUFFER),
-            encoding="utf-8",
-            errors="backslashreplace",
-            line_buffering=bool(index),
-            write_through=True,
-        )
+        buffer = io.BufferedWriter(raw, BUFFER)
+        return _Stream(buffer, encoding="utf-8", errors="backslashreplace", line_buffering=bool(index))
 
     def out(self) -> None:
         """What was printed before an error message stands before it."""
@@ -105,7 +99,7 @@ class Streams:
             with self._lock:
                 for stream in self._streams:
                     try:
-                        stream.buffer.flush()
+                        stream.flush()
                     except (OSError, ValueError):
                         continue
 
