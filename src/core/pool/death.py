@@ -6,12 +6,16 @@ import os
 import signal
 
 from core.errors import OutOfMemory, StepCrashed, StepPreempted, StepTimeout, WorkerDied
-from core.execute import Result
+from core.execute import Result, error_data
+from core.model.nothing import NOTHING
 from core.model.states import Fault, StepState
 from core.pool.kernel import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from core.errors import CoreError
     from core.execute import Task
 
@@ -45,10 +49,14 @@ def lost(said: str) -> Result:
     return Result(StepState.FAILED, {}, WorkerDied(said, AGAIN), Fault.INFRASTRUCTURE)
 
 
-def timed_out(task: Task) -> Result:
-    """It ran out of its `timeout`."""
+def timed_out(task: Task, told: Mapping[str, Any] = NOTHING) -> Result:
+    """It ran out of its `timeout`; `told` says where it was when it was interrupted."""
     said = f"step {task.node.id!r} timed out after {task.spec.options.timeout:g} s"
-    return _failed(StepTimeout(said, "give it more with @step(timeout=...), or let it keep checkpoints"))
+    error = StepTimeout(said, "give it more with @step(timeout=...), or let it keep checkpoints")
+    if not told:
+        return _failed(error)
+    place = {name: told[name] for name in ("where", "traceback")}
+    return _failed(error)._replace(told={**error_data(error), **place})
 
 
 def preempted(task: Task) -> Result:

@@ -188,7 +188,7 @@ class Pool:
         error, told = unpack(parcel)
         result = Result(StepState(state), outputs, error, Fault(fault), told, seconds)
         if seat.wish == "timeout":
-            result, seconds = death.timed_out(task), seat.seconds()
+            result, seconds = death.timed_out(task, told), seat.seconds()
         elif result.state is StepState.CANCELLED and seat.wish:
             result = death.cancelled()
         elif result.state is StepState.CANCELLED and terminated:

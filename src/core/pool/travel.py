@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from core.errors import TOLD, CoreError, message_of
+from core.errors import TOLD, CoreError, message_of, theirs
 from core.execute import error_data
 from core.names import locate, name_of
 
@@ -23,6 +23,8 @@ def pack(error: BaseException | None) -> Parcel | None:
     """Plain data from which `unpack` makes the exception again."""
     if error is None:
         return None
+    if isinstance(error, KeyboardInterrupt):
+        _cut(error)
     kind = type(error)
     said = error.message if isinstance(error, CoreError) else message_of(error)
     return _pickled(error), tuple(name_of(base) for base in kind.__mro__), said, error_data(error)
@@ -44,6 +46,16 @@ def unpack(parcel: Parcel | None) -> tuple[BaseException | None, Mapping[str, An
     except (AttributeError, TypeError):
         pass  # a class that takes no attributes: the record has the traceback
     return error, told
+
+
+def _cut(error: KeyboardInterrupt) -> None:
+    """End its traceback where the step was when the signal came: not in core's handler."""
+    last, trace = None, error.__traceback__
+    while trace is not None:
+        last = trace if theirs(trace.tb_frame.f_code.co_filename) else last
+        trace = trace.tb_next
+    if last is not None:
+        last.tb_next = None
 
 
 def _pickled(error: BaseException) -> bytes:

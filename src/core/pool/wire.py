@@ -46,6 +46,10 @@ class Inbox:
     def __init__(self) -> None:
         self._data = bytearray()
 
+    def __bool__(self) -> bool:
+        """Whether a part of a message is there."""
+        return bool(self._data)
+
     def add(self, data: bytes) -> None:
         """These bytes arrived."""
         self._data += data
@@ -84,7 +88,8 @@ class Link:
         """The next message, waited for; None when the driver is gone."""
         while (message := self._inbox.next()) is None:
             if not self._poll.poll(REMIND * 1000):
-                remind()
+                if not self._inbox:
+                    remind()
                 continue
             try:
                 data = self._socket.recv(PIECE)

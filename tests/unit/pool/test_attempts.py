@@ -15,7 +15,7 @@ import pytest
 from core import get_context, log_metadata
 from core.artifacts import load, save
 from core.errors import CorruptDataError, StoreError, UsageError
-from core.model.graph import Edge
+from core.model.graph import Collect, Edge
 from core.model.states import Fault, StepState
 
 
@@ -73,6 +73,10 @@ def memory() -> list[int]:
 
 def reads(thing: object) -> str:
     return str(thing)
+
+
+def counts(things: list[str]) -> int:
+    return len(things)
 
 
 def logs() -> None:
@@ -184,6 +188,16 @@ def test_a_large_array_reaches_a_worker_without_a_copy(rig) -> None:
     assert found == float(array.sum())
     assert own < 60_000  # the array has 200,000
     assert all_of_it > 190_000  # the map itself
+
+
+def test_a_step_may_take_a_great_many_inputs(rig) -> None:
+    r = rig(counts)
+    ref = save("x" * 5000, store=r.bench.store, materializers=r.bench.materializers)
+    done = {f"make[{index}]": {"output": ref._replace(preview={"n": index})} for index in range(2000)}
+    items = Collect("list", tuple(("", Edge(name, "output")) for name in done))
+    task = r.task("counts", done, inputs={"things": items})
+    r.pool.launch(task)
+    assert value(r, r.ended()["counts"]) == 2000
 
 
 def test_a_pickle_that_the_driver_handed_over_is_trusted(rig) -> None:

@@ -201,6 +201,13 @@ def test_a_timeout_ends_any_step(rig, function) -> None:
     assert result.seconds >= 0.3
 
 
+def test_a_timeout_tells_where_the_step_was(rig) -> None:
+    result = rig(sleeps, step={"timeout": 0.1}).run("sleeps")
+    assert result.told["type"] == "StepTimeout"
+    assert result.told["where"].startswith("test_death.py:")
+    assert "time.sleep(60)" in result.told["traceback"]
+
+
 def test_a_step_that_is_told_to_end_is_interrupted(rig) -> None:
     r = rig(hooked)
     task = r.launch("hooked")
