@@ -74,8 +74,9 @@ class Interruptible:
         """
         if said:
             self.cancelled = RunCancelled(said, "what was finished is kept: `core runs resume` goes on with it")
-        if signal.SIGINT in self._before:
-            os.kill(self._pid, signal.SIGINT)
+        ours = [number for number in (signal.SIGINT, signal.SIGTERM) if number in self._before]
+        if ours:  # a shell has its jobs in the background ignore SIGINT
+            os.kill(self._pid, ours[0])
         else:
             self.told = KeyboardInterrupt  # between two steps: this thread can't be interrupted
 

@@ -261,10 +261,14 @@ def test_cancel_waits_until_the_owner_has_ended_it(core: Core, monkeypatch: pyte
     assert json.loads(done.out)["state"] == "cancelled"
 
 
-def test_cancel_of_a_process_at_work(core: Core, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("background", [False, True])
+def test_cancel_of_a_process_at_work(core: Core, project: Path, background: bool) -> None:  # noqa: FBT001
     slow = PROGRAM.replace("    print", "    import time\n    Path('begun').touch()\n    time.sleep(60)\n    print")
     (project / "slow.py").write_text(slow)
-    process = subprocess.Popen([sys.executable, "-m", "core", "run", "slow.py"], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "core", "run", "slow.py"]
+    if background:  # a shell starts what stands before `&` like this
+        command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not (project / "begun").exists():
         assert process.poll() is None
         time.sleep(0.01)

@@ -233,6 +233,6 @@ def _note(event: Event, before: str) -> str:
 
 def _round(seconds: float) -> str:
     """`2 s`, `0.5 s`: a time to come is not known to the hundredth."""
-    if seconds < 1:
+    if seconds < 0.95:
         return f"{seconds:.1f} s"
     return duration(seconds) if seconds >= 10 else f"{seconds:.0f} s"
