@@ -82,7 +82,7 @@ class Pool:
     def launch(self, task: Task) -> None:
         """Begin an attempt in an idle worker; one is forked when there is none. What goes wrong is its result."""
         try:
-            seat = self._idle.pop() if self._idle else self._make()
+            seat = self._take() or self._make()
         except (OSError, CoreError) as error:
             said = error.message if isinstance(error, CoreError) else str(error)
             self._ended.append((task, death.lost(f"no worker can be started for step {task.node.id!r}: {said}")))
@@ -124,21 +124,40 @@ class Pool:
         handle = self._nursery = start(self._kit, self._start)
         self._selector.register(handle.control, selectors.EVENT_READ, lambda _: self._listen(handle))
 
+    def _take(self) -> Seat | None:
+        """A worker that is idle, and has not been killed while it was."""
+        while self._idle:
+            seat = self._idle.pop()
+            if seat.alive():
+                return seat
+        return None
+
     def _make(self) -> Seat:
         """A seat with a worker that is about to be there."""
-        if self._nursery is None:
-            self._found()
-        self._made += 1
-        seat = Seat(self._made)
-        try:
-            seat.hand_over(self._nursery.fork)  # type: ignore[union-attr]
-        except OSError as error:
-            seat.close()
-            raise InfrastructureError(f"the nursery is gone ({error})") from error
+        seat = self._seat()
+        if seat is None:  # the nursery has just died: that is heard now, and the next one asked
+            seat = self._seat()
+        if seat is None:
+            raise InfrastructureError("the process that forks workers died twice")
         self._seats[seat.number] = seat
         self._selector.register(seat.link, selectors.EVENT_READ, partial(self._hear, seat))
         for stream, pipe in seat.pipes.items():
             self._selector.register(pipe, selectors.EVENT_READ, partial(self._read, seat, stream))
+        return seat
+
+    def _seat(self) -> Seat | None:
+        """A seat of which the nursery knows; None when that is gone."""
+        if self._nursery is None:
+            self._found()
+        handle = self._nursery
+        self._made += 1
+        seat = Seat(self._made)
+        try:
+            seat.hand_over(handle.fork)  # type: ignore[union-attr]
+        except OSError:
+            seat.close()
+            self._listen(handle)  # type: ignore[arg-type]
+            return None
         return seat
 
     def _send(self, seat: Seat, *message: Any) -> None:

@@ -70,6 +70,15 @@ class Seat:
             os.close(self._pipes[1])
             os.close(self._pipes[3])
 
+    def alive(self) -> bool:
+        """Whether the worker has not closed its end, as the kernel does for one that is killed."""
+        try:
+            return bool(self.link.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
     def send(self, *message: Any) -> bool:
         """Send a message, or as much of it as goes now; whether all of it went."""
         self._outgoing += encode(*message)

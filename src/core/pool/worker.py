@@ -160,18 +160,26 @@ class Told(Interruptible):
     def __init__(self, grace: float) -> None:
         super().__init__(grace)
         self._at_work = False
+        self._heard = 0
 
     def begin(self) -> None:
         """An attempt begins."""
         self.told, self._count, self._held, self._telling = None, 0, False, False
         self._at_work = True
 
+    def hold(self) -> None:
+        """The attempt is over, the driver is being told: a signal that comes now has come between two attempts."""
+        super().hold()
+        self._heard = self._count
+
     def rest(self) -> None:
-        """The attempt is over, and the driver has been told."""
+        """The driver has been told."""
         if signal.SIGALRM in self._before:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._before.pop(signal.SIGALRM))
         self._at_work = False
+        if self._count > self._heard:
+            self._arrived(signal.SIGTERM, None)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         if not self._at_work and os.getpid() == self._pid:

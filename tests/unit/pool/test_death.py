@@ -155,6 +155,16 @@ def test_a_process_that_dies_is_named_and_the_next_attempt_has_a_new_one(rig, fu
     assert r.log.closed == [(name, 1), ("number", 1)]
 
 
+def test_a_worker_that_was_killed_while_it_was_idle_costs_nothing(rig, gone) -> None:
+    r = rig(number, slots=1)
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        assert r.run("number").state is StepState.COMPLETED
+        (seat,) = r.pool._seats.values()
+        os.kill(seat.pid, how)
+        assert gone(seat.pid)
+    assert r.run("number").state is StepState.COMPLETED
+
+
 def test_a_crash_leaves_the_stack_in_the_log(rig) -> None:
     r = rig(segfaults)
     r.run("segfaults")

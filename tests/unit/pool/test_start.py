@@ -127,6 +127,13 @@ def test_attempts_fail_with_the_nursery_and_a_new_one_goes_on(rig, gone, way) ->
     assert gone(worker)
 
 
+def test_a_nursery_that_died_while_nothing_was_at_work_costs_nothing(rig, gone) -> None:
+    r = rig(number)
+    os.kill(r.pool._nursery.pid, signal.SIGKILL)
+    assert gone(r.pool._nursery.pid)
+    assert r.run("number").state is StepState.COMPLETED
+
+
 SCRIPT = """
 import os, signal, subprocess, sys, time
 from core import pipeline, step
