@@ -5,8 +5,8 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
-import select
 import struct
+from socket import SO_RCVTIMEO, SOL_SOCKET
 from threading import RLock
 from types import MappingProxyType
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _HEAD = struct.Struct("!Q")
+_TIME = struct.Struct("ll")
+"""Seconds and microseconds."""
 PIECE = 1 << 16
 """Bytes read from a socket at once."""
 REMIND = 1.0
@@ -74,8 +76,8 @@ class Link:
     def __init__(self, driver: socket.socket) -> None:
         self._socket = driver
         self._inbox = Inbox()
-        self._poll = select.poll()
-        self._poll.register(driver, select.POLLIN)
+        # The kernel's timeout instead of `settimeout`, which asks `poll` before each read.
+        driver.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _TIME.pack(int(REMIND), int(REMIND % 1 * 1e6)))
         self.lock = RLock()
         """Held while a message goes out, and until it is answered when it must be."""
 
@@ -87,12 +89,12 @@ class Link:
     def receive(self, remind: Callable[[], None]) -> tuple[Any, ...] | None:
         """The next message, waited for; None when the driver is gone."""
         while (message := self._inbox.next()) is None:
-            if not self._poll.poll(REMIND * 1000):
+            try:
+                data = self._socket.recv(PIECE)
+            except BlockingIOError:
                 if not self._inbox:
                     remind()
                 continue
-            try:
-                data = self._socket.recv(PIECE)
             except ConnectionError:
                 return None
             if not data:
