@@ -27,7 +27,12 @@ def make(path):
         catalog.put(Entry("stack", "default", 0, {"orchestrator": "local"}))._replace(data={"orchestrator": "docker"})
     )
     catalog.put(Entry("stack", "cloud", 0, {"of_the_future": True}, actor="me@here"))
+    with database.transaction() as connection:  # nothing of the machine that made it
+        connection.execute("UPDATE leases SET backing = '1:golden-boot:1'")
+        connection.execute("INSERT INTO clocks VALUES ('golden-boot', 1000.0)")
+    store.close()
     database.close()
+    os.unlink(f"{path}-locks")
 
 
 if __name__ == "__main__":

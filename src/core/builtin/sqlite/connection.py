@@ -22,13 +22,13 @@ from core.errors import CoreError, CorruptDataError, StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Any
 
 APPLICATION_ID = 0x636F7265
 """`core` in ASCII; stands in the file's header."""
-SCHEMA = 1
+SCHEMA = 2
 """The newest schema that this version of core knows."""
 BUSY_SECONDS = 30.0
 """How long a writer waits for another."""
@@ -56,8 +56,16 @@ class Database:
         self._closed = False
         self._commits = 0
         self._copied = 0
+        self._functions: dict[str, tuple[Callable[..., Any], int]] = {}
         self._connection = self._open()
         self._transaction = Transaction(self)
+
+    def define(self, name: str, function: Callable[..., Any], arguments: int) -> None:
+        """Let queries call `function`; it must not use the database."""
+        self._enter()
+        self._functions[name] = (function, arguments)
+        self._connection.create_function(name, arguments, function)
+        self._lock.release()
 
     def transaction(self) -> Transaction:
         """`with database.transaction() as connection:` writes all or nothing; not to be nested."""
@@ -105,6 +113,8 @@ class Database:
         try:
             _prepare(connection, self.path)
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            for name, (function, arguments) in self._functions.items():
+                connection.create_function(name, arguments, function)
         except (CoreError, sqlite3.Error) as error:
             connection.close()
             if isinstance(error, sqlite3.Error):

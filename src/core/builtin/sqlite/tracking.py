@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from operator import itemgetter
 
+from core.builtin.sqlite.clock import StoreClock
 from core.builtin.sqlite.connection import Database
+from core.builtin.sqlite.leases import Leases
 from core.builtin.sqlite.queries import load_queries
 from core.builtin.sqlite.results import ResultIndex
 from core.builtin.sqlite.rows import cached_of, event_of, row_of, run_row, same_content
-from core.errors import ConflictError, EventConflictError, LeaseLostError, NotFoundError
+from core.errors import EventConflictError, NotFoundError
 from core.model.event import EventKind
-from core.ports.tracking_store import LatestAttempt, Lease, RunRow, TrackingStore
+from core.ports.tracking_store import LatestAttempt, RunRow, TrackingStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from core.model.event import Event
     from core.model.plan import CachedResult
+    from core.ports.tracking_store import Lease
 
 
 _BY_WRITER = itemgetter(3, 4, 1, 2)
@@ -32,15 +34,15 @@ _BY_WRITER = itemgetter(3, 4, 1, 2)
 class SqliteTrackingStore(TrackingStore):
     """Keeps events in the SQLite file at a path, or in an open `Database` that a catalog shares."""
 
-    def __init__(self, path: str | os.PathLike[str] | Database, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: str | os.PathLike[str] | Database, clock: Callable[[], float] | None = None) -> None:
         self._own = not isinstance(path, Database)
         self.database = path if isinstance(path, Database) else Database(path)
         """The connection; a `SqliteCatalog` may be given it."""
         self.uri = f"sqlite:///{self.database.path.lstrip('/')}"
-        self._clock = clock
         self._sql = load_queries("tracking.sql")
+        self._clock = clock or StoreClock(self.database, self._sql)
         self._results = ResultIndex(self.database, self._sql)
-        self._claims: dict[str, str] = {}
+        self._leases = Leases(self.database, self._sql, self._clock)
 
     def append(
         self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
@@ -50,7 +52,7 @@ class SqliteTrackingStore(TrackingStore):
         sql = self._sql
         with self.database.transaction() as connection:
             if fence is not None:
-                self._check_fence(connection, fence)
+                self._leases.check(connection, fence)
             if documents:
                 connection.executemany(sql["append_document"], documents.items())
             last = 0
@@ -62,11 +64,6 @@ class SqliteTrackingStore(TrackingStore):
                 if event.kind in (EventKind.RUN_STARTED, EventKind.RUN_ENDED):
                     self._index_run(connection, event.run)
         self._results.add(events, last)
-
-    def _check_fence(self, connection: sqlite3.Connection, fence: Lease) -> None:
-        held = connection.execute(self._sql["lease"], (fence.name,)).fetchone()
-        if held is not None and held[2] > fence.epoch:
-            raise _lost(fence, Lease(*held))
 
     def _check_content(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
         """Raise `EventConflictError` unless every row stands in the store as it is."""
@@ -157,53 +154,27 @@ class SqliteTrackingStore(TrackingStore):
 
     def acquire(self, name: str, owner: str, seconds: float) -> Lease:
         """See the port."""
-        with self.database.transaction() as connection:
-            row = connection.execute(self._sql["lease"], (name,)).fetchone()
-            now = self.now()
-            epoch = 1
-            if row is not None:
-                held = Lease(*row)
-                if held.owner != owner and held.expires_at > now:
-                    raise ConflictError(
-                        f"{name!r} is held by {held.owner!r} for another {held.expires_at - now:.0f} s",
-                        "wait until its owner ends or falls silent",
-                    )
-                epoch = held.epoch + (held.owner != owner)
-            lease = Lease(name, owner, epoch, now + seconds)
-            connection.execute(self._sql["put_lease"], lease)
-        return lease
+        return self._leases.acquire(name, owner, seconds)
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
-        """See the port. A lease that was released is lost, too."""
-        with self.database.transaction() as connection:
-            row = connection.execute(self._sql["lease"], (lease.name,)).fetchone()
-            if row is None or row[2] != lease.epoch or row[3] == 0:
-                raise _lost(lease, Lease(*row) if row else None)
-            renewed = lease._replace(expires_at=self.now() + seconds)
-            connection.execute(self._sql["put_lease"], renewed)
-        return renewed
+        """See the port."""
+        return self._leases.renew(lease, seconds)
 
     def release(self, lease: Lease) -> None:
-        """See the port. The row stays, expired for ever, so that the next epoch is a newer one."""
-        with self.database.transaction() as connection:
-            row = connection.execute(self._sql["lease"], (lease.name,)).fetchone()
-            if row is not None and row[2] == lease.epoch:
-                connection.execute(self._sql["put_lease"], (*row[:3], 0.0))
+        """See the port."""
+        self._leases.release(lease)
 
     def lease(self, name: str) -> Lease | None:
         """See the port."""
-        for row in self.database.read(self._sql["lease"], (name,)):
-            return Lease(*row)
-        return None
+        return self._leases.lease(name)
 
     def claim(self, name: str, owner: str) -> bool:
         """See the port."""
-        return self._claims.setdefault(name, owner) == owner
+        return self._leases.claim(name, owner)
 
     def unclaim(self, name: str, owner: str) -> None:
         """See the port."""
-        if self._claims.get(name) == owner:
-            del self._claims[name]
+        self._leases.unclaim(name, owner)
 
     def now(self) -> float:
         """See the port."""
@@ -212,13 +183,6 @@ class SqliteTrackingStore(TrackingStore):
     def close(self) -> None:
         """See the port."""
         self._results.close()
+        self._leases.close()
         if self._own:
             self.database.close()
-
-
-def _lost(lease: Lease, newer: Lease | None) -> LeaseLostError:
-    whose = f"{newer.owner!r} holds epoch {newer.epoch} by now" if newer else "nobody holds it any more"
-    return LeaseLostError(
-        f"{lease.owner!r} lost its lease on {lease.name!r} (epoch {lease.epoch}): {whose}",
-        "nothing was written; another process goes on with the run, so this one must stop",
-    )

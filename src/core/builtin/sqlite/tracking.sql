@@ -28,11 +28,12 @@ ON CONFLICT (id) DO UPDATE SET pipeline = excluded.pipeline, state = excluded.st
     ended_at = excluded.ended_at, stack = excluded.stack, project = excluded.project, actor = excluded.actor
 
 -- name: list_runs
--- A run that has not ended is lost unless its lease is alive. {where} is made of the conditions below.
+-- A run that has not ended is lost unless its lease is alive. {where} is made of the conditions in tracking.py.
 SELECT runs.id, runs.pipeline,
     CASE WHEN runs.state = 'running' AND leases.name IS NULL THEN 'lost' ELSE runs.state END,
     runs.started_at, runs.ended_at, runs.stack, runs.project, runs.actor
-FROM runs LEFT JOIN leases ON leases.name = runs.id AND leases.expires_at > ?
+FROM runs LEFT JOIN leases ON runs.state = 'running' AND leases.name = runs.id AND leases.expires_at > ?
+    AND alive(leases.name, leases.epoch, leases.backing)
 WHERE {where} ORDER BY runs.id DESC LIMIT ?
 
 -- name: find_run
@@ -131,8 +132,22 @@ DELETE FROM runs WHERE id = ?
 DELETE FROM events WHERE run = ?
 
 -- name: lease
+-- One whose owner's process is dead reads as run out. alive() is core's, see leases.py.
+SELECT name, owner, epoch, CASE WHEN alive(name, epoch, backing) THEN expires_at ELSE 0.0 END FROM leases WHERE name = ?
+
+-- name: lease_by_time
 SELECT name, owner, epoch, expires_at FROM leases WHERE name = ?
 
 -- name: put_lease
-INSERT INTO leases (name, owner, epoch, expires_at) VALUES (?, ?, ?, ?)
-ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, expires_at = excluded.expires_at
+INSERT INTO leases (name, owner, epoch, expires_at, backing) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, expires_at = excluded.expires_at,
+    backing = excluded.backing
+
+-- name: latest_lease
+SELECT max(expires_at) FROM leases
+
+-- name: anchor
+SELECT anchor FROM clocks WHERE boot = ?
+
+-- name: put_anchor
+INSERT INTO clocks (boot, anchor) VALUES (?, ?) ON CONFLICT (boot) DO NOTHING

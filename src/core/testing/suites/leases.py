@@ -1,14 +1,15 @@
-"""The part of the tracking store's suite that is about leases and fences, and how a suite gets its stores."""
+"""The part of the tracking store's suite that is about leases, fences and claims, and how a suite gets its stores."""
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from core.errors import ConflictError, LeaseLostError, NotFoundError
-from core.testing.suites.sample import completed, ended, run_id, started
+from core.testing.suites.sample import HOSTILE, completed, ended, run_id, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,6 +102,37 @@ class LeaseSuite:
         with pytest.raises(NotFoundError):
             store.document("d")
         store.append([ended(epoch=2)], new)
+
+    # claims
+
+    def test_a_claim_is_held_by_one(self, store: TrackingStore) -> None:
+        assert store.claim("key:1", "a")
+        assert [store.claim("key:1", owner) for owner in "bab"] == [False, True, False]
+        assert store.claim("key:2", "b")
+        store.unclaim("key:1", "a")
+        assert [store.claim("key:1", owner) for owner in "ba"] == [True, False]
+
+    def test_only_the_holder_can_let_go(self, store: TrackingStore) -> None:
+        store.unclaim("key:1", "a")
+        assert store.claim("key:1", "a")
+        store.unclaim("key:1", "b")
+        store.unclaim("key:2", "a")
+        assert not store.claim("key:1", "b")
+
+    @pytest.mark.parametrize("name", HOSTILE)
+    def test_any_name_can_be_claimed(self, store: TrackingStore, name: str) -> None:
+        assert store.claim(name, name)
+        assert not store.claim(name, "b")
+        assert store.claim(name + "x", "b")
+
+    def test_of_many_threads_one_gets_the_claim(self, store: TrackingStore) -> None:
+        won: list[bool] = []
+        crowd = [threading.Thread(target=lambda n=n: won.append(store.claim("key", f"{n}"))) for n in range(16)]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join()
+        assert won.count(True) == 1
 
     def test_the_clock_goes_on(self, store: TrackingStore) -> None:
         before = store.now()
