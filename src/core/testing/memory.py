@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _Key = tuple[str, str, int, str, int]
+_OF_RUN = (EventKind.RUN_STARTED, EventKind.RUN_RESUMED, EventKind.RUN_ENDED)
 _RESULTS = (EventKind.ATTEMPT_COMPLETED, EventKind.STEP_REUSED)
 
 
@@ -116,8 +117,9 @@ class MemoryTrackingStore(TrackingStore):
         if not starts:
             return None
         start, state, ended_at = starts[0], "running", None
+        newest = max(event.epoch for event in own if event.kind in _OF_RUN)
         lease = self._leases.get(run)
-        if ends and ends[0].epoch >= start.epoch:
+        if ends and ends[0].epoch == newest:
             state, ended_at = ends[0].data.get("state", "failed"), ends[0].at
         elif lease is None or lease.expires_at <= self.clock():
             state = "lost"

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
-def load_queries(file: str) -> dict[str, str]:
-    """Queries of `file` (such as `tracking.sql`) by the name in their line `-- name: ...`; comments are dropped."""
-    blocks = _read(file).split("-- name: ")[1:]
+def load_queries(file: str, **lists: Iterable[str]) -> dict[str, str]:
+    """Queries of `file` (such as `tracking.sql`) by the name in their line `-- name: ...`; comments are dropped.
+
+    `{name}` becomes the list of that name, as SQL has it: `'one', 'two'`.
+    """
+    text = _read(file)
+    for name, words in lists.items():
+        text = text.replace(f"{{{name}}}", ", ".join(f"'{word}'" for word in words))
     found = {}
-    for block in blocks:
+    for block in text.split("-- name: ")[1:]:
         name, _, text = block.partition("\n")
         found[name.strip()] = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from core.builtin.sqlite.rows import artifacts_of, event_of
+from core.builtin.sqlite.rows import RESULTS, artifacts_of, event_of
 from core.errors import CoreError
 from core.model.event import EventKind
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Rows = list[tuple[Any, ...]]
 
 
-_RESULTS = frozenset({EventKind.ATTEMPT_COMPLETED, EventKind.STEP_REUSED})
 KEEP = 500
 """Results that a connection keeps in memory before it writes them to the tables."""
 FRESH = 1.0
@@ -57,7 +56,7 @@ class ResultIndex:
             self._looked = -FRESH  # some were there already: read them like those of others
             return
         for number, event in enumerate(events, last - len(events) + 1):
-            if event.kind in _RESULTS:
+            if event.kind in RESULTS:
                 self._keep(number, event)
 
     def _keep(self, number: int, event: Event) -> None:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+OF_RUN = (EventKind.RUN_STARTED, EventKind.RUN_RESUMED, EventKind.RUN_ENDED)
+"""Kinds of events that a run's row is made of."""
+RESULTS = (EventKind.ATTEMPT_COMPLETED, EventKind.STEP_REUSED)
+"""Kinds of events that have outputs for others."""
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: lone surrogates and NUL arrive as escapes
 
 
@@ -55,10 +60,10 @@ def cached_of(row: tuple[Any, ...]) -> CachedResult:
 
 
 def run_row(events: list[Event]) -> RunRow | None:
-    """Row of the table `runs` from the starts and ends of a run; None while no start is known.
+    """Row of the table `runs` from the events of kinds `OF_RUN` of a run; None while no start is known.
 
-    The newest epoch tells pipeline, stack, actor and state; within one the lowest seq. A start in a newer epoch than
-    every end means that it runs again. `started_at` is that of the first start.
+    It has ended when no epoch is newer than that of an end; of ends in one epoch the lowest seq counts.
+    Pipeline, stack and actor are those of the newest start, `started_at` is that of the first; going on changes none.
     """
     starts = [event for event in events if event.kind == EventKind.RUN_STARTED]
     if not starts:
@@ -66,7 +71,7 @@ def run_row(events: list[Event]) -> RunRow | None:
     start = min(starts, key=_rank)
     end = min((event for event in events if event.kind == EventKind.RUN_ENDED), key=_rank, default=None)
     state, ended_at = str(RunState.RUNNING), None
-    if end is not None and end.epoch >= start.epoch:
+    if end is not None and end.epoch == max(event.epoch for event in events):
         state, ended_at = str(end.data.get("state", RunState.FAILED)), end.at
     return RunRow(
         id=start.run,

@@ -10,9 +10,9 @@ from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.leases import Leases
 from core.builtin.sqlite.queries import load_queries
 from core.builtin.sqlite.results import ResultIndex
-from core.builtin.sqlite.rows import cached_of, event_of, row_of, run_row, same_content
+from core.builtin.sqlite.rows import OF_RUN, RESULTS, cached_of, event_of, row_of, run_row, same_content
 from core.errors import EventConflictError, NotFoundError
-from core.model.event import EventKind
+from core.model.event import TERMINAL
 from core.ports.tracking_store import LatestAttempt, RunRow, TrackingStore
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ class SqliteTrackingStore(TrackingStore):
         self.database = path if isinstance(path, Database) else Database(path)
         """The connection; a `SqliteCatalog` may be given it."""
         self.uri = f"sqlite:///{self.database.path.lstrip('/')}"
-        self._sql = load_queries("tracking.sql")
+        self._sql = load_queries("tracking.sql", of_run=OF_RUN, results=RESULTS, terminal=TERMINAL)
         self._clock = clock or StoreClock(self.database, self._sql)
         self._results = ResultIndex(self.database, self._sql)
         self._leases = Leases(self.database, self._sql, self._clock)
@@ -61,7 +61,7 @@ class SqliteTrackingStore(TrackingStore):
             else:
                 last = connection.execute(sql["last_number"]).fetchone()[0]
             for event in events:
-                if event.kind in (EventKind.RUN_STARTED, EventKind.RUN_ENDED):
+                if event.kind in OF_RUN:
                     self._index_run(connection, event.run)
         self._results.add(events, last)
 

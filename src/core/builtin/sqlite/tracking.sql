@@ -20,7 +20,7 @@ WHERE run = ? AND step = ?
 
 -- name: events_of_the_run_itself
 SELECT run, step, attempt, writer, seq, kind, at, epoch, data, project, actor, version FROM events
-WHERE run = ? AND step = '' AND attempt = 0 AND kind IN ('run_started', 'run_ended')
+WHERE run = ? AND step = '' AND attempt = 0 AND kind IN ({of_run})
 
 -- name: put_run
 INSERT INTO runs (id, pipeline, state, started_at, ended_at, stack, project, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -50,7 +50,7 @@ SELECT upto, (SELECT max(number) FROM events) FROM indexed
 
 -- name: results_since
 SELECT number, run, step, attempt, project, at, kind, data FROM events
-WHERE number > ? AND kind IN ('attempt_completed', 'step_reused') ORDER BY number LIMIT 10000
+WHERE number > ? AND kind IN ({results}) ORDER BY number LIMIT 10000
 
 -- name: last_number
 -- Elsewhere: what the INSERT returns.
@@ -58,11 +58,11 @@ SELECT last_insert_rowid()
 
 -- name: tail
 SELECT number, run, step, attempt, writer, seq, kind, at, epoch, data, project, actor, version FROM events
-WHERE number > ? AND kind IN ('attempt_completed', 'step_reused') ORDER BY number
+WHERE number > ? AND kind IN ({results}) ORDER BY number
 
 -- name: results_of_run
 SELECT number, run, step, attempt, project, at, kind, data FROM events
-WHERE run = ? AND kind IN ('attempt_completed', 'step_reused')
+WHERE run = ? AND kind IN ({results})
 
 -- name: indexed
 UPDATE indexed SET upto = ?
@@ -92,7 +92,7 @@ FROM results_by_key AS result JOIN events AS done ON done.number = result.event
 WHERE result.project = ? AND result.cache_key = ? AND NOT EXISTS (
     SELECT 1 FROM events AS other
     WHERE other.run = done.run AND other.step = done.step AND other.attempt = done.attempt
-        AND other.kind IN ('step_reused', 'step_skipped', 'attempt_completed', 'attempt_failed', 'attempt_cancelled')
+        AND other.kind IN ({terminal})
         AND (other.epoch > done.epoch OR other.epoch = done.epoch
             AND (other.seq < done.seq OR other.seq = done.seq AND other.writer < done.writer))
 )
@@ -105,7 +105,7 @@ FROM events AS done
 WHERE done.number = ? AND done.run = ? AND done.step = ? AND done.attempt = ? AND NOT EXISTS (
     SELECT 1 FROM events AS other
     WHERE other.run = done.run AND other.step = done.step AND other.attempt = done.attempt
-        AND other.kind IN ('step_reused', 'step_skipped', 'attempt_completed', 'attempt_failed', 'attempt_cancelled')
+        AND other.kind IN ({terminal})
         AND (other.epoch > done.epoch OR other.epoch = done.epoch
             AND (other.seq < done.seq OR other.seq = done.seq AND other.writer < done.writer))
 )
@@ -116,7 +116,7 @@ FROM results_by_step AS result JOIN events AS done ON done.number = result.event
 WHERE result.project = ? AND result.pipeline = ? AND result.step = ? AND NOT EXISTS (
     SELECT 1 FROM events AS other
     WHERE other.run = done.run AND other.step = done.step AND other.attempt = done.attempt
-        AND other.kind IN ('step_reused', 'step_skipped', 'attempt_completed', 'attempt_failed', 'attempt_cancelled')
+        AND other.kind IN ({terminal})
         AND (other.epoch > done.epoch OR other.epoch = done.epoch
             AND (other.seq < done.seq OR other.seq = done.seq AND other.writer < done.writer))
 )

@@ -58,6 +58,11 @@ def ended(run: str = run_id(1), **more: Any) -> Event:
     return event(EventKind.RUN_ENDED, run, **{"seq": 99, "state": "completed", **more})
 
 
+def resumed(run: str = run_id(1), **more: Any) -> Event:
+    """A new owner goes on with a run, in epoch 2."""
+    return event(EventKind.RUN_RESUMED, run, **{"epoch": 2, "writer": "x", "again": [], **more})
+
+
 def completed(key: str = "k", run: str = run_id(1), step: str = "load", attempt: int = 1, **more: Any) -> Event:
     """A completed attempt with one output that has a part."""
     output = {
@@ -87,16 +92,21 @@ def history(chance: random.Random) -> list[Event]:
             epoch, writer, at = chance.randint(1, 3), chance.choice("xyz"), float(chance.randint(1, 6))
             common: dict[str, Any] = {"epoch": epoch, "writer": writer, "at": at, "seq": chance.randint(0, 4)}
             key = f"k{chance.randint(0, 3)}"
-            kind = chance.choice(["start", "end", "done", "done", "fail", "reuse"])
+            kind = chance.choice(["start", "end", "done", "done", "fail", "reuse", "resume", "cancel", "preempted"])
             step, attempt = chance.choice(["load", "train"]), chance.randint(1, 2)
             if kind == "start":
                 told = started(run, **common, pipeline=f"p{seq % 2}", stack=f"s{epoch}", actor=writer)
             elif kind == "end":
                 told = ended(run, **common, state=chance.choice(["completed", "failed"]))
+            elif kind == "resume":
+                told = resumed(run, **common)
+            elif kind == "cancel":
+                told = event(EventKind.CANCEL_REQUESTED, run, **{**common, "epoch": 0, "writer": f"cancel-{writer}"})
             elif kind == "done":
                 told = completed(key, run, step, attempt, **common)
-            elif kind == "fail":
-                told = event(EventKind.ATTEMPT_FAILED, run, step, attempt, **common)
+            elif kind in ("fail", "preempted"):
+                ending = EventKind.ATTEMPT_FAILED if kind == "fail" else EventKind.ATTEMPT_PREEMPTED
+                told = event(ending, run, step, attempt, **common)
             else:
                 told = event(
                     EventKind.STEP_REUSED,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.errors import EventConflictError, NotFoundError
-from core.model.event import EventKind
+from core.model.event import TERMINAL, EventKind
 from core.testing.suites.leases import LeaseSuite
-from core.testing.suites.sample import HOSTILE, answers_of, completed, ended, event, history, run_id, started
+from core.testing.suites.sample import HOSTILE, answers_of, completed, ended, event, history, resumed, run_id, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,6 +159,40 @@ class TrackingStoreSuite(LeaseSuite):
         store.append([ended(epoch=1, writer="zombie", seq=1, state="failed")])
         assert [row.state for row in store.runs()] == ["completed"]
 
+    def test_a_resumed_run_runs_again_and_ends_anew(self, store: TrackingStore) -> None:
+        store.append([started(), ended(state="failed")])
+        store.acquire(run_id(1), "me", 60)
+        store.append([resumed(stack="cloud", pipeline="other", project="p", actor="you", at=300.0)])
+        (row,) = store.runs(state="running")
+        assert (row.ended_at, row.started_at, row.pipeline, row.stack) == (None, 100.0, "training", "default")
+        assert (row.project, row.actor) == ("default", "")
+        store.append([ended(seq=0, writer="zombie", state="failed")])
+        assert [row.state for row in store.runs()] == ["running"]
+        store.append([ended(epoch=2, writer="x", seq=5)])
+        (row,) = store.runs(state="completed")
+        assert row.ended_at == 105.0
+
+    def test_a_run_whose_start_comes_after_its_resume(self, store: TrackingStore) -> None:
+        store.append([resumed()])
+        assert store.runs() == []
+        store.append([ended(epoch=2, writer="x")])
+        store.append([started(), ended(state="failed")])
+        assert [row.state for row in store.runs()] == ["completed"]
+
+    @pytest.mark.parametrize("kind", [EventKind.CANCEL_REQUESTED, EventKind.RUN_HELD, "of_the_future"])
+    def test_wishes_of_others_change_no_state(self, store: TrackingStore, kind: str) -> None:
+        wish = event(kind, writer="cli", epoch=0, reason="why", held=True, at=1.0)
+        store.append([wish])
+        assert store.runs() == []
+        store.append([started(), ended()])
+        (row,) = store.runs(state="completed")
+        store.append([wish, wish._replace(seq=1, at=500.0)])
+        assert store.runs() == [row]
+        store.append([resumed()])
+        store.acquire(run_id(1), "me", 60)
+        assert [row.state for row in store.runs()] == ["running"]
+        assert [told.kind for told in store.events(run_id(1), "") if told.epoch == 0] == [kind, kind]
+
     def test_the_lowest_seq_of_an_epoch_counts(self, store: TrackingStore) -> None:
         store.append(
             [
@@ -250,12 +284,16 @@ class TrackingStoreSuite(LeaseSuite):
         assert latest is not None
         assert latest.run == run_id(3)
 
-    def test_an_outranked_completion_is_no_result(self, store: TrackingStore) -> None:
-        failed = event(EventKind.ATTEMPT_FAILED, step="load", attempt=1, seq=1, writer="new", epoch=2, error={})
+    @pytest.mark.parametrize("kind", sorted(set(TERMINAL) - {EventKind.ATTEMPT_COMPLETED, EventKind.STEP_REUSED}))
+    def test_an_outranked_completion_is_no_result(self, store: TrackingStore, kind: str) -> None:
+        failed = event(kind, step="load", attempt=1, seq=1, writer="new", epoch=2, error={})
         store.append([completed("a", at=1.0, run=run_id(0)), completed("a", at=5.0)])
         assert store.cached(["a"])["a"].run == run_id(1)
         store.append([failed])
         assert store.cached(["a"])["a"].run == run_id(0)
+        latest = store.latest("training", "load")
+        assert latest is not None
+        assert latest.run == run_id(0)
 
     def test_only_completions_are_cached(self, store: TrackingStore) -> None:
         store.append(
