@@ -5,29 +5,43 @@ from __future__ import annotations
 import io
 import os
 import sys
-from _thread import allocate_lock, get_ident
+from _thread import _count, allocate_lock, get_ident
+from threading import Event, Thread
+
+from core.logs import LIMIT, LogFile
+from core.mask import Stream, current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, BinaryIO, Self
+    from typing import Any, Self
 
+    from core.lanes import Lanes
     from core.ports.observer import Observer
 
 BUFFER = 1 << 16
+QUIET = 1.0
+"""Seconds that the end of a run waits for the thread that writes out what is buffered: its terminal may be stuck."""
 
 
 class Capture:
     """Stands in for `sys.stdout` and `sys.stderr` while a run is at work in this thread."""
 
-    def __init__(self, folder: str, observers: Sequence[Observer] = ()) -> None:
+    def __init__(self, folder: str, observers: Sequence[Observer] = (), *, limit: int = LIMIT) -> None:
+        """`folder` is that of the run's logs, `limit` what is kept of one in bytes."""
         self._folder = folder
+        self._limit = limit
         self._observers = [o for o in observers if type(o).output is not _silent_output()]
         self._step = ""
-        self._path = ""
-        self._log: BinaryIO | None = None
+        self._attempt = 0
+        self._log: LogFile | None = None
+        self._lanes: Lanes | None = None
         self._failed = False
         self._gone: set[str] = set()
+        self._masks = {name: Stream() for name in _NAMES}
+        self._flusher: Thread | None = None
+        self._due = Event()
+        self._ended = False
         self.originals: list[Any] = []
         """What stood in `sys.stdout` and `sys.stderr` before; None where there was nothing."""
         self.streams: list[Any] = []
@@ -40,7 +54,10 @@ class Capture:
             stack = _captures.get(get_ident(), [])
             found = [beneath(index) for index in (0, 1)]
             self.originals = found
+            for stream in found:
+                _flush(stream)  # what stands in it was printed before
             self.streams = [_text(_Tee(self, name, found[index]), found[index]) for index, name in enumerate(_NAMES)]
+            current()  # what the program takes out of its environment later is a secret still
             _captures[get_ident()] = [*stack, self]
             for index, name in enumerate(_NAMES):
                 now = getattr(sys, name)
@@ -51,6 +68,12 @@ class Capture:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+        if self._lanes is not None:
+            self._lanes.close_all()
+        self._ended = True
+        self._due.set()
+        if self._flusher is not None:
+            self._flusher.join(QUIET)
         with _lock:
             left = [capture for capture in _captures.pop(get_ident(), []) if capture is not self]
             if left:
@@ -66,75 +89,112 @@ class Capture:
 
     def begin(self, step: str, attempt: int) -> None:
         """What is printed from now on belongs to this attempt."""
+        current()
         self._step = step
-        self._path = os.path.join(self._folder, f"{step}.{attempt}.log")
+        self._attempt = attempt
 
     def end(self) -> None:
         """The attempt is over: write out what it printed. Never raises: a closed stream has nothing to write out."""
-        for stream in self.streams:
-            try:
-                stream.flush()
-            except (OSError, ValueError):
-                continue
+        for index, stream in enumerate(self.streams):
+            _flush(stream)
+            self._pass(_NAMES[index], self.originals[index], self._masks[_NAMES[index]].end())
         self._step = ""
-        self._path = ""
-        if self._log is not None:
-            log, self._log = self._log, None
-            try:
-                log.close()
-            except OSError as error:
-                self._give_up(error)
+        log, self._log = self._log, None
+        if log is not None:
+            self._keep(log)
 
     def tick(self) -> None:
-        """Write out what is buffered, so that `core runs logs` sees it; called from the heartbeat's thread."""
-        log = self._log
-        try:
-            for stream in self.streams:
-                stream.flush()
-            if log is not None:
-                log.flush()
-        except (OSError, ValueError):
-            pass  # closed meanwhile, or full: `end` tells
+        """Have what is buffered written out, so that `core runs logs` sees it.
+
+        Called from the heartbeat's thread, which must not wait: a terminal that nobody reads (`| less`) takes nothing.
+        """
+        if self._flusher is None and (self.streams or self._lanes):
+            self._flusher = Thread(target=self._flush, name="core-output", daemon=True)
+            self._flusher.start()
+        self._due.set()
+
+    def _flush(self) -> None:
+        while self._due.wait() and not self._ended:
+            self._due.clear()
+            try:
+                for stream in self.streams:
+                    stream.flush()
+                if (log := self._log) is not None:
+                    log.flush()
+                if self._lanes is not None:
+                    self._lanes.flush()
+            except (OSError, ValueError):
+                pass  # closed meanwhile, or full: `end` tells
+
+    @property
+    def alone(self) -> bool:
+        """Whether no thread but ours and core's own is there that may print."""
+        return _count() <= (1 if self._flusher is None else 2)
 
     def write(self, stream: str, original: Any, data: bytes) -> None:
-        """Pass on what was printed: to the log, and to the terminal or an observer that shows it.
+        """Pass on what was printed here: to the log, and to the terminal or an observer that shows it."""
+        self._pass(stream, original, self._masks[stream].feed(data))
 
-        A terminal that is gone (`run.py | head`) does not end a run: the log goes on.
-        """
-        if self._path and not self._failed:
-            try:
-                if self._log is None:
-                    os.makedirs(self._folder, exist_ok=True)
-                    self._log = open(self._path, "ab", BUFFER)  # noqa: SIM115 - closed by `end`
-                self._log.write(data)
-            except OSError as error:
-                self._give_up(error)
-        if self._step and self._observers:
+    def feed(self, step: str, attempt: int, stream: str, data: bytes) -> None:
+        """Pass on what an attempt printed in another process; any thread may call it, for many attempts at a time."""
+        self._beside().feed(step, attempt, stream, data)
+
+    def open_attempt(self, step: str, attempt: int) -> None:
+        """An attempt begins in another process."""
+        self._beside().open(step, attempt)
+
+    def close_attempt(self, step: str, attempt: int) -> None:
+        """All that the attempt printed was fed."""
+        if self._lanes is not None:
+            self._lanes.close(step, attempt)
+
+    def _beside(self) -> Lanes:
+        if self._lanes is None:
+            from core.lanes import Lanes  # start-up time: most runs have no other process
+
+            self._lanes = Lanes(self._folder, self._limit, self._keep, self._fed, whole=bool(self._observers))
+        return self._lanes
+
+    def _fed(self, step: str, stream: str, data: bytes, *, named: bool) -> None:
+        self._show(step, stream, self.originals[_NAMES.index(stream)], data, named=named)
+
+    def _pass(self, stream: str, original: Any, data: bytes) -> None:
+        if not data:
+            return
+        if self._step and self._limit and not self._failed:
+            if self._log is None:
+                self._log = LogFile(self._folder, self._step, self._attempt, self._limit)
+            self._keep(self._log, data)
+        self._show(self._step, stream, original, data)
+
+    def _keep(self, log: LogFile, data: bytes | None = None) -> None:
+        """Write to a log, or close it."""
+        if self._failed and data is not None:
+            return
+        try:
+            log.close() if data is None else log.write(data)
+        except OSError as error:
+            self._give_up(error)
+
+    def _show(self, step: str, stream: str, original: Any, data: bytes, *, named: bool = False) -> None:
+        """To an observer, else to the terminal. One that is gone (`run.py | head`) does not end a run."""
+        if step and self._observers:
             text = data.decode(errors="replace")
-            shown = [observer.output(self._step, stream, text) for observer in self._observers]  # each must hear of it
+            shown = [observer.output(step, stream, text) for observer in self._observers]  # each must hear of it
             if any(shown):
                 return
         if original is None or stream in self._gone:
             return
+        if named:
+            data = _with_name(step, data, dim=_is_terminal(original) and not os.environ.get("NO_COLOR"))
         try:
             _pass_on(original, data)
         except (OSError, ValueError):
             self._gone.add(stream)
 
-    def feed(self, step: str, attempt: int, stream: str, data: bytes) -> None:
-        """What an attempt printed in another process; the log first, then the terminal or an observer that shows it."""
-        try:
-            os.makedirs(self._folder, exist_ok=True)
-            with open(os.path.join(self._folder, f"{step}.{attempt}.log"), "ab") as log:
-                log.write(data)
-        except OSError as error:
-            self._give_up(error)
-        _pass_on(self.originals[_NAMES.index(stream)], data)
-
-    def close_attempt(self, step: str, attempt: int) -> None:
-        """All that the attempt printed was fed."""
-
     def _give_up(self, error: OSError) -> None:
+        if self._failed:
+            return
         self._failed = True
         try:
             _pass_on(self.originals[1], f"core: step logs are no longer written: {error}\n".encode())
@@ -149,11 +209,16 @@ class _Tee(io.RawIOBase):
         self._capture = capture
         self._name = name
         self._original = original
+        self.text: io.TextIOWrapper | None = None
+        """The text end."""
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any, /) -> int:
+        text = self.text
+        if text is not None and not text.write_through and not self._capture.alone:
+            text.buffer.pass_through(text)  # type: ignore[attr-defined]  # a _Buffer
         self._capture.write(self._name, self._original, bytes(data))
         return len(data)
 
@@ -167,14 +232,33 @@ class _Tee(io.RawIOBase):
         return number
 
 
-class _StandIn(io.TextIOWrapper):
-    """The text end of a stand-in stream; who closes it closes nothing: later steps print too."""
+class _Buffer(io.BufferedWriter):
+    """What a stand-in stream writes to; who closes the stream closes nothing: later steps print too.
+
+    The text above it holds a few kilobytes, which makes `print` a third faster, as long as one thread prints: with
+    several, their lines could change places on the way down here, where it is safe.
+    """
+
+    passing = False
+    closed = False  # asked at every `print`: a look at the class costs least
+
+    def pass_through(self, text: io.TextIOWrapper) -> None:
+        """Let `text`, which is writing to this, hold nothing from now on."""
+        self.passing = True
+        try:
+            text.reconfigure(write_through=True)
+        except (OSError, ValueError):
+            pass  # detached
+        self.passing = False
+
+    def flush(self) -> None:
+        """Write out what is held, but not in the middle of writing it out."""
+        if not self.passing:
+            super().flush()
 
     def close(self) -> None:
-        try:
-            self.flush()
-        except (OSError, ValueError):
-            pass  # detached, or its terminal is gone
+        """Only write out what is held."""
+        _flush(self)
 
 
 class _Switch(io.TextIOBase):
@@ -263,6 +347,13 @@ def _pass_on(original: Any, data: bytes) -> None:
         original.flush()
 
 
+def _flush(stream: Any) -> None:
+    try:
+        stream.flush()
+    except (OSError, ValueError, AttributeError):
+        pass  # closed, full, or none at all: whoever writes to it next finds out
+
+
 def _is_terminal(stream: Any) -> bool:
     try:
         return bool(stream.isatty())
@@ -270,20 +361,22 @@ def _is_terminal(stream: Any) -> bool:
         return False
 
 
-def _text(raw: _Tee, original: Any) -> _StandIn:
-    """A text stream over `raw` that encodes and breaks lines as `original` does.
-
-    `write_through`: nothing stays in the text layer, which is not safe to flush from the heartbeat's thread; the
-    buffered layer below it is.
-    """
-    return _StandIn(
-        io.BufferedWriter(raw, BUFFER),
+def _text(raw: _Tee, original: Any) -> io.TextIOWrapper:
+    """A text stream over `raw` that encodes and breaks lines as `original` does."""
+    raw.text = io.TextIOWrapper(  # a class of our own would make `print` a tenth slower
+        _Buffer(raw, BUFFER),
         encoding=getattr(original, "encoding", None) or "utf-8",
         errors=getattr(original, "errors", None) or "backslashreplace",
         newline="" if os.linesep == "\n" else None,
         line_buffering=bool(getattr(original, "line_buffering", False)) or _is_terminal(original),
-        write_through=True,
     )
+    return raw.text
+
+
+def _with_name(step: str, data: bytes, *, dim: bool) -> bytes:
+    """Whole lines, each with its step's name before it."""
+    name = f"\x1b[2m[{step}]\x1b[22m ".encode() if dim else f"[{step}] ".encode()
+    return name + data.removesuffix(b"\n").replace(b"\n", b"\n" + name) + b"\n"
 
 
 def _silent_output() -> Any:

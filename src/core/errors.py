@@ -233,7 +233,7 @@ def raised_by_them(error: BaseException) -> bool:
 
 
 def trace_text(error: BaseException) -> str:
-    """The traceback of `error` and of what led to it, without core's frames before the last one of the user's.
+    """The traceback of `error` and of what led to it, without secrets and core's frames before the last of the user's.
 
     What core did after that frame stays, so that a defect does not hide, unless core raised on purpose.
     """
@@ -255,13 +255,21 @@ def trace_text(error: BaseException) -> str:
         one.stack[:] = [frame for place, frame in kept if place > last or not frame.filename.startswith(PACKAGE)]
         todo += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]
     text = "".join(whole.format())
-    return text.replace(_HEAD, "", 1) if text.startswith(_HEAD) and not text.startswith(f"{_HEAD}  ") else text
+    text = text.replace(_HEAD, "", 1) if text.startswith(_HEAD) and not text.startswith(f"{_HEAD}  ") else text
+    return masked(text)
+
+
+def masked(text: str) -> str:
+    """`text` without the secrets that this process knows."""
+    from core.mask import current  # start-up time: only a failure needs it
+
+    return current().text(text)
 
 
 def message_of(error: BaseException) -> str:
-    """`str(error)`, also of a class of the user's whose `__str__` raises."""
+    """`str(error)` without secrets, also of a class of the user's whose `__str__` raises."""
     try:
-        return str(error)
+        return masked(str(error))
     except Exception as wrong:  # noqa: BLE001 - border of people's own classes
         return f"(no message: its __str__ raised {type(wrong).__name__})"
 
@@ -283,7 +291,7 @@ def explain(error: BaseException) -> str:
         written = [frame for frame in own if not _INSTALLED.intersection(frame.filename.split(os.sep))]
         text = "".join(traceback.format_list((written or own)[-1:]))
     name = "" if isinstance(error, CoreError) else f"{type(error).__name__}: "
-    return f"{text}core: {name}{error}"
+    return masked(f"{text}core: {name}{error}")
 
 
 def show_uncaught() -> None:

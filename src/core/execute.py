@@ -14,11 +14,13 @@ from core.errors import (
     InfrastructureError,
     NotFoundError,
     OutputError,
+    masked,
     message_of,
     own_frames,
     trace_text,
 )
 from core.faults import failpoint
+from core.mask import current, learn
 from core.model.artifact import ArtifactRef
 from core.model.event import EventKind
 from core.model.graph import Collect, Edge, edges_of, present
@@ -191,7 +193,7 @@ def _context(bench: Bench, task: Task) -> StepContext:
         plain = {
             name: to_plain(value, None, f"metadata {name!r} of step {node.id!r}") for name, value in values.items()
         }
-        bench.emit(EventKind.METADATA, node.id, number, values=plain)
+        bench.emit(EventKind.METADATA, node.id, number, values=current().plain(plain))
 
     def keep(value: Any) -> None:
         nonlocal newest
@@ -352,6 +354,7 @@ def _set_environment(variables: Mapping[str, str | None]) -> Mapping[str, str | 
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    learn(variables)  # they are gone from the environment before the last of what was printed is written
     return before
 
 
@@ -392,7 +395,7 @@ def error_data(error: BaseException | None) -> dict[str, Any]:
     trace = error.__traceback__
     frames = traceback.extract_tb(trace)
     where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
-    message = error.message if isinstance(error, CoreError) else message_of(error)
+    message = masked(error.message) if isinstance(error, CoreError) else message_of(error)
     text = trace_text(error)
     name = type(error).__qualname__
     return {"type": name, "message": message[:MESSAGE_LIMIT], "where": where, "traceback": text[-10 * MESSAGE_LIMIT :]}

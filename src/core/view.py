@@ -165,8 +165,11 @@ class StepView(Value):
         return self.last.error if self.last else None
 
     def log(self, attempt: int | None = None) -> str:
-        """What an attempt (the newest) printed and logged; empty when it printed nothing."""
-        return self.source.log(self.run, self.name, attempt or len(self.attempts))
+        """What an attempt (the newest) printed and logged; empty when it printed nothing.
+
+        Of much output the beginning and the end, and a line that says how many bytes between them are left out.
+        """
+        return self.source.log(self.run, self.name, attempt or (self.last.number if self.last else 0))
 
     def to_data(self) -> dict[str, Any]:
         """Plain data: `name`, `state`, `reason`, `attempts`, `outputs`, ..."""
@@ -344,6 +347,10 @@ class RunView:
         return f"<b>{escape(repr(self))}</b>{self.picture()}" + html_table(rows)
 
 
+_OF_RUN = (EventKind.RUN_STARTED, EventKind.RUN_RESUMED, EventKind.RUN_ENDED)
+"""What a run's state is told by; wishes of others and kinds of later versions change none."""
+
+
 class _Folded(Value):
     """The events of a run, sorted out."""
 
@@ -352,31 +359,34 @@ class _Folded(Value):
     state: RunState
     started_at: float | None
     ended_at: float | None
+    epoch: int
+    """The newest owner's."""
     steps: dict[str, dict[int, list[Event]]]
-    """By step, then by attempt: the events of the highest epoch, by writer and seq."""
+    """By step, then by attempt: the events of the highest epoch, by seq and writer: the first end is the one that counts."""
 
 
 def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:
     """A pure function of the set of events; `silent` says that nobody holds the run's lease."""
     steps: dict[str, dict[int, list[Event]]] = {}
     of_run: list[Event] = []
-    for event in sorted(set_of(events), key=lambda e: (e.epoch, e.writer, e.seq)):
+    for event in sorted(set_of(events), key=lambda e: (e.epoch, e.seq, e.writer)):
         if not event.step:
-            of_run.append(event)
+            if event.kind in _OF_RUN:
+                of_run.append(event)
             continue
         known = steps.setdefault(event.step, {}).setdefault(event.attempt, [])
         if known and known[0].epoch < event.epoch:
             known.clear()
         known.append(event)
     starts = [event for event in of_run if event.kind == EventKind.RUN_STARTED]
-    epoch = max((event.epoch for event in of_run), default=0)
-    ends = [event for event in of_run if event.kind == EventKind.RUN_ENDED and event.epoch == epoch]
+    epoch = of_run[-1].epoch if of_run else 0
+    end = next((event for event in of_run if event.kind == EventKind.RUN_ENDED and event.epoch == epoch), None)
     state, ended = RunState.LOST if silent else RunState.RUNNING, {}
-    if ends:
-        state, ended = RunState(ends[0].data["state"]), ends[0].data
+    if end is not None:
+        state, ended = RunState(end.data.get("state", RunState.FAILED)), end.data
     started_at = min((event.at for event in starts), default=None)
-    data = starts[-1].data if starts else {}
-    return _Folded(data, ended, state, started_at, ends[0].at if ends else None, steps)
+    data = next((event.data for event in starts if event.epoch == starts[-1].epoch), {})
+    return _Folded(data, ended, state, started_at, end.at if end else None, epoch, steps)
 
 
 def set_of(events: Iterable[Event]) -> Iterator[Event]:
@@ -390,19 +400,19 @@ def set_of(events: Iterable[Event]) -> Iterator[Event]:
 
 
 def _attempt(run: str, folded: _Folded, source: Source, number: int, events: list[Event]) -> AttemptView:
-    ends = sorted((event for event in events if event.kind in TERMINAL), key=lambda e: (e.seq, e.writer))
+    end = next((event for event in events if event.kind in TERMINAL), None)
     start = next((event for event in events if event.kind == EventKind.ATTEMPT_STARTED), None)
     metadata: dict[str, Any] = {}
     for event in events:
         if event.kind == EventKind.METADATA:
             metadata.update(event.data["values"])
-    if ends:
-        state = TERMINAL[EventKind(ends[0].kind)]
-    elif folded.state in ENDED_RUN or folded.state == RunState.LOST:
-        state = StepState.LOST
-    else:
+    if end is not None:
+        state = TERMINAL[EventKind(end.kind)]
+    elif folded.state == RunState.RUNNING and events[0].epoch >= folded.epoch:
         state = StepState.RUNNING
-    data = (start.data if start else {}) | (ends[0].data if ends else {})
+    else:  # the run ended, its owner fell silent, or another goes on with it
+        state = StepState.LOST
+    data = (start.data if start else {}) | (end.data if end else {})
     producer = tuple(data.get("source", (run, events[0].step, number)))
     outputs = _Named(
         (name, ArtifactView(name, ArtifactRef.from_data(item), producer, source))
@@ -413,7 +423,7 @@ def _attempt(run: str, folded: _Folded, source: Source, number: int, events: lis
         number=number,
         state=state,
         started_at=start.at if start else None,
-        ended_at=ends[0].at if ends else None,
+        ended_at=end.at if end else None,
         error=data.get("error"),
         metadata=metadata,
         inputs=data.get("inputs", NOTHING),

@@ -12,6 +12,7 @@ from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.context import Importing, compiling
 from core.errors import StoreError
+from core.logs import read
 from core.model.graph import Graph, parse
 from core.plugins.registry import Registry
 from core.settings import resolve
@@ -170,13 +171,8 @@ class Workspace:
             return self.tracking.recorded(digest)
 
     def log(self, run: str, step: str, attempt: int) -> str:
-        """What an attempt printed; empty when it printed nothing."""
-        path = os.path.join(self.log_folder(run), f"{step}.{attempt}.log")
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        """What an attempt printed, with a line where much is left out; empty when it printed nothing."""
+        return read(self.log_folder(run), step, attempt)
 
     def graph(self, digest: str) -> Graph:
         """The graph that was recorded under `digest`."""

@@ -9,7 +9,16 @@ from importlib import import_module
 
 from core.cli.command import Parser
 from core.cli.output import say
-from core.errors import CompileError, CoreError, DefinitionError, InfrastructureError, RunFailed, UsageError, explain
+from core.errors import (
+    CompileError,
+    CoreError,
+    DefinitionError,
+    InfrastructureError,
+    RunFailed,
+    UsageError,
+    explain,
+    masked,
+)
 from core.settings import resolve
 from core.text import clean_lines, closest
 
@@ -150,7 +159,7 @@ def _crash(error: Exception) -> int:
     """Something that core did not foresee: say where the traceback lies."""
     if os.environ.get("CORE_DEBUG"):
         _print_traceback(error)
-    summary = clean_lines(f"{type(error).__name__}: {error}")
+    summary = clean_lines(masked(f"{type(error).__name__}: {error}"))
     say(f"core: unexpected {summary}\n  traceback: {_keep(error)}\n  hint: CORE_DEBUG=1 shows it at once")
     return 1
 
@@ -166,7 +175,7 @@ def _keep(error: Exception) -> str:
     import tempfile  # start-up time: only trouble needs it
     import traceback  # start-up time: the same
 
-    text = "".join(traceback.format_exception(error))
+    text = masked(f"core {' '.join(sys.argv[1:])}\n{''.join(traceback.format_exception(error))}")
     folders = [tempfile.gettempdir()]
     try:
         folders.insert(0, os.path.join(resolve().home, "crashes"))
@@ -177,7 +186,7 @@ def _keep(error: Exception) -> str:
             os.makedirs(folder, exist_ok=True)
             number, path = tempfile.mkstemp(".txt", "core-crash-", folder)
             with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(f"core {' '.join(sys.argv[1:])}\n{text}")
+                file.write(text)
         except OSError:
             continue
         return path

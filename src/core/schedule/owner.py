@@ -88,7 +88,7 @@ def drive(
     """Run `plan` as the owner of a new run, or go on with the one that `past` tells of."""
     run = past.run if past else run_id()
     observers = conditions.observers(run)
-    capture = Capture(conditions.log_folder(run), observers)
+    capture = Capture(conditions.log_folder(run), observers, limit=conditions.log_limit)
     recorder = Recorder(
         conditions.tracking,
         run,
