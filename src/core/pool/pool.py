@@ -92,6 +92,7 @@ class Pool:
         timeout = task.spec.options.timeout
         seat.due = None if timeout is None else seat.began + timeout
         self._busy[_key(task)] = seat
+        self._bench.capture.open_attempt(*_key(task))
         if not failpoint("task.sent"):
             message = seat.count, self._places[id(task.spec)], task.node, task.number, task.needed(), task.checkpoint
             self._send(seat, "run", *message)

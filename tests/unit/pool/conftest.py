@@ -29,7 +29,11 @@ class Log:
 
     def __init__(self) -> None:
         self.text: dict[tuple[str, int, str], bytearray] = defaultdict(bytearray)
+        self.opened: list[tuple[str, int]] = []
         self.closed: list[tuple[str, int]] = []
+
+    def open_attempt(self, step: str, attempt: int) -> None:
+        self.opened.append((step, attempt))
 
     def feed(self, step: str, attempt: int, stream: str, data: bytes) -> None:
         assert (step, attempt) not in self.closed

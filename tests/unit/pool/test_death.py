@@ -152,7 +152,7 @@ def test_a_process_that_dies_is_named_and_the_next_attempt_has_a_new_one(rig, fu
     assert (result.state, result.fault, type(result.error)) == (StepState.FAILED, fault, kind)
     assert result.error.message.startswith(f"step {name!r} {said}")
     assert r.run("number").state is StepState.COMPLETED
-    assert r.log.closed == [(name, 1), ("number", 1)]
+    assert r.log.opened == r.log.closed == [(name, 1), ("number", 1)]
 
 
 def test_a_worker_that_was_killed_while_it_was_idle_costs_nothing(rig, gone) -> None:
