@@ -112,6 +112,7 @@ class Bench(Value):
 def begin(bench: Bench, task: Task) -> None:
     """Record that an attempt begins; its function has not been called."""
     node, decision = task.node, task.decision
+    learn(task.spec.options.environment)  # also where it is another process that sets it
     bench.emit(
         EventKind.ATTEMPT_STARTED,
         node.id,
@@ -354,7 +355,7 @@ def _set_environment(variables: Mapping[str, str | None]) -> Mapping[str, str | 
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-    learn(variables)  # they are gone from the environment before the last of what was printed is written
+    learn(variables)  # it is set back before the last of what was printed is written
     return before
 
 

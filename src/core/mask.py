@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from itertools import pairwise
 from json.encoder import encode_basestring_ascii as _quoted
@@ -103,6 +104,31 @@ class Stream:
             at = end
         self._covered = max(at - keep, 0)
         return b"".join([*parts, data[at:keep]])
+
+
+class MaskedFile(io.FileIO):
+    """A file descriptor that no secret is written to; closing it leaves the descriptor open."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd, "wb", closefd=False)
+        self._mask = Stream()
+
+    def write(self, data: Any, /) -> int:
+        """Write all of it that can be no part of a secret."""
+        self._put(self._mask.feed(bytes(data)))
+        return len(data)
+
+    def end(self) -> None:
+        """Write what was held back: nothing more comes. A descriptor that is closed takes nothing."""
+        try:
+            self._put(self._mask.end())
+        except (OSError, ValueError):
+            return
+
+    def _put(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[super().write(left) or 0 :]
 
 
 _MASK = MASK.encode()

@@ -11,6 +11,7 @@ from threading import Event, RLock, Thread
 from core.capture import point_handlers
 from core.context import running
 from core.errors import UsageError
+from core.mask import MaskedFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Streams:
         self._keyboard = _Keyboard(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
         self._lock = RLock()
         self._streams: list[Any] = [None, None]
+        self._raws = [MaskedFile(1), MaskedFile(2)]
         self._began = Event()
         self.restore()
         faulthandler.enable(2)  # a crash leaves the stack in the step's log
@@ -69,6 +71,8 @@ class Streams:
         """The attempt is over: write out what it printed."""
         self._began.clear()
         self.flush()
+        for raw in self._raws:
+            raw.end()
 
     def flush(self) -> None:
         """Write out what Python's streams hold."""
@@ -79,7 +83,7 @@ class Streams:
                 continue  # closed, somebody else's, or in the midst of a write
 
     def _open(self, index: int) -> _Stream:
-        raw = _Errors(self) if index else io.FileIO(1, "wb", closefd=False)
+        raw = self._raws[index] = _Errors(self) if index else MaskedFile(1)
         buffer = io.BufferedWriter(raw, BUFFER)
         return _Stream(buffer, encoding="utf-8", errors="backslashreplace", line_buffering=bool(index))
 
@@ -123,24 +127,17 @@ class _Stream(io.TextIOWrapper):
             pass  # detached
 
 
-class _Errors(io.RawIOBase):
+class _Errors(MaskedFile):
     """File descriptor 2."""
 
     def __init__(self, streams: Streams) -> None:
+        super().__init__(2)
         self._streams = streams
-
-    def writable(self) -> bool:
-        """Nothing else."""
-        return True
-
-    def fileno(self) -> int:
-        """Of standard error."""
-        return 2
 
     def write(self, data: Any, /) -> int:
         """What was printed before stands before it."""
         self._streams.out()
-        return os.write(2, data)
+        return super().write(data)
 
 
 class _Keyboard(io.TextIOWrapper):
