@@ -32,6 +32,7 @@ def every_way() -> None:
 def in_order() -> None:
     print("one")
     print("two", file=sys.stderr)
+    time.sleep(0.2)  # the driver has read both by now
     print("three")
 
 
