@@ -9,7 +9,7 @@ from core.errors import CorruptDataError, NotFoundError, UsageError
 from core.model.artifact import ArtifactRef
 from core.model.event import TERMINAL, EventKind
 from core.model.nothing import NOTHING
-from core.model.states import ENDED_RUN, RunState, StepState
+from core.model.states import RunState, StepState
 from core.model.value import Value
 from core.text import closest, escape, html_table, iso, short
 
@@ -362,7 +362,7 @@ class _Folded(Value):
     epoch: int
     """The newest owner's."""
     steps: dict[str, dict[int, list[Event]]]
-    """By step, then by attempt: the events of the highest epoch, by seq and writer: the first end is the one that counts."""
+    """By step, then by attempt: the events of the highest epoch, by seq and writer: the first end counts."""
 
 
 def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:

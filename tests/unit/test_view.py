@@ -111,3 +111,24 @@ def test_a_wrong_name_is_told_with_the_closest() -> None:
     with pytest.raises(KeyError):
         run.steps["a"].outputs["model"]
     assert run.steps.get("nope") is None
+
+
+def test_what_an_owner_left_without_end_is_lost_once_another_goes_on() -> None:
+    resumed = event(EventKind.RUN_RESUMED, seq=0, epoch=2, writer="x", again=[])
+    run = view([*FIRST[:4], resumed])
+    assert run.state is RunState.RUNNING
+    assert states(run) == ["completed", "lost", "pending"]
+    again = event(EventKind.ATTEMPT_STARTED, "b", 2, seq=1, epoch=2, writer="x")
+    assert [str(a.state) for a in view([*FIRST[:4], resumed, again]).steps["b"].attempts] == ["lost", "running"]
+
+
+def test_going_on_changes_nothing_of_how_it_began() -> None:
+    resumed = event(EventKind.RUN_RESUMED, seq=0, epoch=2, writer="x", again=[], pipeline="other", stack="cloud")
+    run = view([*FIRST, resumed])
+    assert (run.pipeline, run.stack, run.started_at, run.ended_at) == ("p", "default", 100.0, None)
+
+
+@pytest.mark.parametrize("kind", [EventKind.CANCEL_REQUESTED, EventKind.RUN_HELD, "of_the_future"])
+def test_what_others_write_of_a_run_changes_no_state(kind: str) -> None:
+    wish = event(kind, seq=0, epoch=0 if kind in set(EventKind) else 9, writer="cli")
+    assert view([*FIRST, wish]).to_data() == view(FIRST).to_data()
