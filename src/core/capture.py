@@ -108,9 +108,10 @@ class Capture:
 
         Called from the heartbeat's thread, which must not wait: a terminal that nobody reads (`| less`) takes nothing.
         """
-        if self._flusher is None and (self.streams or self._lanes):
-            self._flusher = Thread(target=self._flush, name="core-output", daemon=True)
-            self._flusher.start()
+        if self._flusher is None and not self._ended and (self.streams or self._lanes):
+            flusher = Thread(target=self._flush, name="core-output", daemon=True)
+            flusher.start()
+            self._flusher = flusher  # not before: the run may end at this moment, and waits for what it finds here
         self._due.set()
 
     def _flush(self) -> None:
