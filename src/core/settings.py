@@ -43,7 +43,7 @@ class Settings(Value):
     grace: float = 10.0
     """Seconds that a step has to end after it was told to, before its process is killed."""
     log_limit: int = 64 << 20
-    """Bytes kept of what one attempt prints: the first half and the newest; what lies between is left out."""
+    """Bytes kept of what one attempt prints: the first half and the newest, nothing between; 0 keeps no logs."""
     plugins: tuple[str, ...] = ()
     """One-file plugins: names of modules, or paths of Python files (in pyproject.toml relative to it)."""
 

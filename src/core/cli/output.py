@@ -35,13 +35,23 @@ def say(text: str) -> None:
 
 
 def readable_log(text: str, *, colour: bool) -> str:
-    """`text` for a terminal: whatever could move the cursor or title the window is written out; colours may stay."""
-    import re  # start-up time: only a log in a terminal needs it
+    """`text` with whatever could move the cursor or title the window written out; colours may stay.
 
-    parts = re.split(r"(\x1b\[[0-9;]*m)", text.replace("\r\n", "\n"))
+    Of a line that was written over (a progress bar) the last state stays.
+    """
+    import re  # start-up time: only logs need it
+
+    if "\r" in text:
+        text = "\n".join(map(last_state, text.split("\n")))
+    parts = re.split(r"(\x1b\[[0-9;]*m)", text)
     kept = parts[1::2] if colour else [""] * (len(parts) // 2)
     plain = [clean_lines(part) for part in parts[::2]]
     return plain[0] + "".join(code + part for code, part in zip(kept, plain[1:], strict=True))
+
+
+def last_state(line: str) -> str:
+    """What a terminal shows of a line with carriage returns in it."""
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def local(seconds: float | None) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from core.cli.command import Command, natural
 from core.cli.control import COMMANDS as CONTROL
+from core.cli.logs import LOGS
 from core.cli.lookup import opened
-from core.cli.output import emit, lasted, listing, local, readable_log, say, size, table
-from core.errors import ConflictError, NotFoundError
-from core.model.states import RunState, StepState
-from core.text import clean_lines, closest, iso, readable, safe, short
+from core.cli.output import emit, lasted, listing, local, say, size, table
+from core.errors import ConflictError
+from core.model.states import RunState
+from core.text import clean_lines, iso, readable, safe, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,49 +133,6 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={readable(value)}" for name, value in values.items())
 
 
-def _logs_arguments(parser: Parser) -> None:
-    add_run(parser)
-    parser.add_argument("step", metavar="STEP", nargs="?", help="only this step; by default all, one after another")
-    parser.add_argument("--attempt", type=natural, help="this try instead of the newest; 1 is the first")
-    parser.add_argument("--tail", type=natural, metavar="LINES", help="only the last lines")
-
-
-def _logs(arguments: Namespace) -> int:
-    with opened() as client:
-        run = client.run(arguments.run)
-        if arguments.step and arguments.step not in run.steps:
-            hint = f"its steps: {', '.join(run.steps)}"
-            raise NotFoundError(
-                f"run {short(run.id)} has no step {arguments.step!r}{closest(arguments.step, run.steps)}", hint
-            )
-        for step in run.steps.values():
-            if arguments.step in (None, step.name):
-                _print_log(run, step, arguments)
-    return 0
-
-
-def _print_log(run: RunView, step: StepView, arguments: Namespace) -> None:
-    if arguments.attempt is not None and not 1 <= arguments.attempt <= len(step.attempts):
-        if arguments.step:
-            raise NotFoundError(
-                f"step {step.name!r} of run {short(run.id)} has no attempt {arguments.attempt}",
-                f"it has {len(step.attempts)}",
-            )
-        return
-    text = step.log(arguments.attempt) if step.attempts else ""
-    if arguments.tail is not None:
-        text = "".join(text.splitlines(keepends=True)[-arguments.tail :] if arguments.tail > 0 else [])
-    if arguments.step is None and text:
-        say(f"== {safe(step.name)}")
-    elif arguments.step and not text and step.state == StepState.REUSED:
-        say(f"{safe(step.name)} did not run here: {step.reason}")
-    if sys.stdout.isatty():
-        text = readable_log(text, colour=not os.environ.get("NO_COLOR"))
-    sys.stdout.write(text)
-    if text and not text.endswith("\n"):
-        print()
-
-
 def _diff_arguments(parser: Parser) -> None:
     add_run(parser, "a")
     add_run(parser, "b")
@@ -218,7 +173,7 @@ def _delete(arguments: Namespace) -> int:
 COMMANDS = {
     "list": Command("list runs, newest first", _list_arguments, _list),
     "show": Command("show a run: its steps, why each ran, its outputs and errors", _show_arguments, _show),
-    "logs": Command("print what the steps of a run printed", _logs_arguments, _logs),
+    "logs": LOGS,
     "diff": Command(
         "compare two runs: code, parameters, environment, artifacts, timings",
         _diff_arguments,
