@@ -64,9 +64,9 @@ which JSON lacks, are null.
 
 `core runs diff A B -o json` is an object: `a`, `b`, `same`, `changes` (a list: `what`, `step`, `name`, `a`, `b`).
 
-`core runs resume`, `retry` and `cancel` give the run as `core runs show` does. `core runs replay RUN STEP -o json` is an
-object: `of` (`run`, `step`, `attempt`), `run` (its own id, or null), `changes` (a list of texts), `error` (or null),
-`metadata`, `outputs` (as above, with `same`: true, false, or null where nothing was recorded).
+`core runs resume`, `retry` and `cancel` give the run as `core runs show` does. `core runs replay RUN STEP -o json` is
+an object: `of` (`run`, `step`, `attempt`), `run` (its own id, or null), `changes` (a list of texts), `error` (or
+null), `metadata`, `outputs` (as above, with `same`: true, false, or null where nothing was recorded).
 
 `core stack list -o json`: `name`, `active`, `components`. `core doctor -o json`: `check`, `state` (`ok`, `warning`,
 `problem`), `detail`, `hint`. `core config show -o json`: `name`, `value`, and with `--origin` `origin`.
