@@ -14,7 +14,8 @@ from core.errors import CorruptDataError, NotFoundError, OutputError, PluginErro
 from core.faults import arm
 from core.model.artifact import ArtifactRef
 from core.ports.materializer import Materializer
-from core.testing.artifact_store import FaultyArtifactStore, MemoryArtifactStore
+from core.testing.artifact_store import MemoryArtifactStore
+from core.testing.faulty import Faulty
 
 BIG = b"\xfe" * 20_000
 
@@ -159,7 +160,7 @@ def test_a_forged_reference_does_not_make_json_a_pickle(store, table):
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_failing_writes_leave_no_half_blob(tmp_path, table, number):
     inner = LocalArtifactStore(str(tmp_path))
-    store = FaultyArtifactStore(inner, fail_nth_write=number)
+    store = Faulty(inner, fail_nth=number)
     with pytest.raises(StoreError, match="No space left"):
         artifacts.save([BIG, BIG + b"2"], store=store, materializers=table)
     for digest in blobs(inner):

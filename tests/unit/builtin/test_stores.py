@@ -13,7 +13,8 @@ from core.builtin.stores.fsspec import FsspecArtifactStore
 from core.builtin.stores.local import LocalArtifactStore
 from core.builtin.stores.settings import FsspecSettings, LocalSettings
 from core.errors import StoreError
-from core.testing.artifact_store import FaultyArtifactStore, MemoryArtifactStore
+from core.testing.artifact_store import MemoryArtifactStore
+from core.testing.faulty import Faulty
 from core.testing.suites.artifact_store import ArtifactStoreSuite, digest_of
 
 
@@ -50,7 +51,7 @@ class TestMemory(ArtifactStoreSuite):
 class TestFaultyThatNeverFails(ArtifactStoreSuite):
     @pytest.fixture
     def store(self, tmp_path):
-        return FaultyArtifactStore(LocalArtifactStore(str(tmp_path)), fail_nth_write=0)
+        return Faulty(LocalArtifactStore(str(tmp_path)))
 
 
 def put(store, data):
@@ -168,7 +169,7 @@ def test_settings_refuse_unknown_keys():
 
 
 def test_faulty_store_fails_at_the_write_that_was_named():
-    store = FaultyArtifactStore(MemoryArtifactStore(), fail_nth_write=2)
+    store = Faulty(MemoryArtifactStore(), fail_nth=2)
     with pytest.raises(StoreError) as caught:
         put(store, b"x")
     assert caught.value.__cause__.errno == errno.ENOSPC

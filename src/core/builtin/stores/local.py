@@ -145,15 +145,18 @@ class _FileUpload:
 
     def abort(self) -> None:
         """Close and remove the temporary file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        if self._path:
-            path, self._path = self._path, ""
-            try:
+        fd, self._fd = self._fd, -1
+        path, self._path = self._path, ""
+        try:
+            if fd >= 0:
+                os.close(fd)
+        except OSError:
+            pass  # of a broken disk; the error that led here matters more
+        try:
+            if path:
                 os.unlink(path)
-            except OSError:
-                return  # it is only a leftover: the error that led here matters more
+        except OSError:
+            pass  # it is only a leftover
 
 
 def _sync_folder(path: str) -> None:
