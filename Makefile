@@ -7,11 +7,12 @@ INDEX = $$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^=]*\.inde
 INSTALL ?= UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(INDEX)}" $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 ARGS ?=
 
-.PHONY: quickstart test check bench docs dist clean lock format help
+.PHONY: quickstart test test-faults check bench docs dist clean lock format help
 
 help:
 	@echo "make quickstart   set up, then run the example training pipeline"
 	@echo "make test         set up, then run the whole suite (ARGS='-k name' to choose)"
+	@echo "make test-faults  the whole table of faults: kills, pauses, full disks (about five minutes)"
 	@echo "make check        ruff, mypy, import-linter"
 	@echo "make format       let ruff lay out the code"
 	@echo "make bench        measure every budget: a table, and benchmarks/results.json"
@@ -49,6 +50,9 @@ docs: .venv/dev.stamp
 dist: .venv/dev.stamp
 	$(BIN)/uv build --quiet --out-dir dist
 	@ls dist
+
+test-faults: .venv/dev.stamp
+	CORE_FAULTS=1 $(BIN)/python -m pytest -n auto tests/faults tests/unit/test_fold.py $(ARGS)
 
 lock: .venv/bin/uv
 	$(BIN)/uv lock --upgrade --quiet
