@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from core.ports.observer import Observer
 
 BUFFER = 1 << 16
+HELD = 1 << 13
+"""Bytes that the text end of a stream holds while one thread prints, which makes `print` a third faster. With several
+it holds nothing: lines could change places, or be lost, on the way to the buffer below it, which is safe."""
 QUIET = 1.0
 """Seconds that the end of a run waits for the thread that writes out what is buffered: its terminal may be stuck."""
 
@@ -217,9 +220,8 @@ class _Tee(io.RawIOBase):
         return True
 
     def write(self, data: Any, /) -> int:
-        text = self.text
-        if text is not None and not text.write_through and not self._capture.alone:
-            text.buffer.pass_through(text)  # type: ignore[attr-defined]  # a _Buffer
+        if self.text is not None:
+            self.text._CHUNK_SIZE = HELD if self._capture.alone else 1  # type: ignore[attr-defined]
         self._capture.write(self._name, self._original, bytes(data))
         return len(data)
 
@@ -234,28 +236,9 @@ class _Tee(io.RawIOBase):
 
 
 class _Buffer(io.BufferedWriter):
-    """What a stand-in stream writes to; who closes the stream closes nothing: later steps print too.
+    """What a stand-in stream writes to; who closes the stream closes nothing: later steps print too."""
 
-    The text above it holds a few kilobytes, which makes `print` a third faster, as long as one thread prints: with
-    several, their lines could change places on the way down here, where it is safe.
-    """
-
-    passing = False
     closed = False  # asked at every `print`: a look at the class costs least
-
-    def pass_through(self, text: io.TextIOWrapper) -> None:
-        """Let `text`, which is writing to this, hold nothing from now on."""
-        self.passing = True
-        try:
-            text.reconfigure(write_through=True)
-        except (OSError, ValueError):
-            pass  # detached
-        self.passing = False
-
-    def flush(self) -> None:
-        """Write out what is held, but not in the middle of writing it out."""
-        if not self.passing:
-            super().flush()
 
     def close(self) -> None:
         """Only write out what is held."""

@@ -219,6 +219,12 @@ def add_secret(value: str) -> None:
     _known.learn([value])
 
 
+def secrets() -> list[str]:
+    """All that is masked in this process."""
+    current()
+    return list(_known.secrets)
+
+
 def environment_secrets(environment: Mapping[str, str | None]) -> list[str]:
     """Values of variables whose name says that they are secret, and passwords in URLs."""
     found = []

@@ -6,6 +6,7 @@ import pickle
 
 from core.errors import TOLD, CoreError, message_of, theirs
 from core.execute import error_data
+from core.mask import add_secret, secrets
 from core.names import locate, name_of
 
 TYPE_CHECKING = False
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 LIMIT = 1 << 20
 """Bytes of a pickled exception that are sent: some hold the data that they complain of."""
-Parcel = tuple[bytes, tuple[str, ...], str, "Mapping[str, Any]"]
-"""The pickle; the names of the class and its bases; the message; what `error_data` says."""
+Parcel = tuple[bytes, tuple[str, ...], str, "Mapping[str, Any]", "list[str]"]
+"""The pickle; the names of the class and its bases; the message; what `error_data` says; secrets that may be in it."""
 
 
 def pack(error: BaseException | None) -> Parcel | None:
@@ -27,14 +28,16 @@ def pack(error: BaseException | None) -> Parcel | None:
         _cut(error)
     kind = type(error)
     said = error.message if isinstance(error, CoreError) else message_of(error)
-    return _pickled(error), tuple(name_of(base) for base in kind.__mro__), said, error_data(error)
+    return _pickled(error), tuple(name_of(base) for base in kind.__mro__), said, error_data(error), secrets()
 
 
 def unpack(parcel: Parcel | None) -> tuple[BaseException | None, Mapping[str, Any]]:
     """The exception and what is told of it; one that can't be made again is stood in for by its nearest base."""
     if parcel is None:
         return None, {}
-    data, names, said, told = parcel
+    data, names, said, told, known = parcel
+    for secret in known:
+        add_secret(secret)
     try:
         error = pickle.loads(data)  # noqa: S301 - our own child sent it
     except Exception:  # noqa: BLE001 - border of people's own classes
