@@ -8,16 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from core import Client, RunFailed, pipeline, step
-from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.errors import CoreError
 from core.model.states import RunState
-from core.record import HEARTBEAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,19 +201,16 @@ def test_sigterm_is_recorded_and_kills(tmp_path: Path) -> None:
     assert [run.state, run.steps["wait"].state] == ["cancelled", "cancelled"]
 
 
-def test_kill_9_in_a_step_reads_lost_within_three_heartbeats(tmp_path: Path, core_home: Path) -> None:
+def test_kill_9_in_a_step_reads_lost_at_once(tmp_path: Path, core_home: Path) -> None:
     (tmp_path / "flow.py").write_text(SCRIPT)
     environment = {**os.environ, "CORE_FAILPOINTS": "attempt.returned=kill@3"}
     died = subprocess.run(
         [sys.executable, "flow.py", "5"], cwd=tmp_path, env=environment, capture_output=True, check=False
     )
     assert died.returncode == -9
-    later = SqliteTrackingStore(core_home / "core.db", clock=lambda: time.time() + 3 * HEARTBEAT + 1)
-    assert [row.state for row in later.runs()] == ["lost"]
-    later.close()
     client = Client()
     run = client.run()
-    assert [str(s.state) for s in run.steps.values()][:4] == ["completed", "completed", "running", "pending"]
+    assert [str(s.state) for s in run.steps.values()][:4] == ["completed", "completed", "lost", "pending"]
     subprocess.run([sys.executable, "flow.py", "5"], cwd=tmp_path, check=True, capture_output=True)
     again = client.run()
     assert [str(s.state) for s in again.steps.values()][:3] == ["reused", "reused", "completed"]
