@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.tree import peak_of_tree
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -38,6 +40,8 @@ class Cost:
     """Peak resident memory of the largest process, MB (10**6 bytes)."""
     said: Any
     """What it printed, as JSON, when it was asked to report."""
+    tree: float = 0
+    """Peak memory of all its processes together, MB, where it was asked for: see `benchmarks.tree`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +96,41 @@ class Bench:
         return quick if self.quick else full
 
 
-def environment(home: Path | None = None) -> dict[str, str]:
-    """This process's environment without anything that would change how core or Python behave."""
+def environment(home: Path | None = None, workers: int = 0) -> dict[str, str]:
+    """This process's environment without anything that would change how core or Python behave.
+
+    Only rows that ask for `workers` have them: all others measure what a run does by itself.
+    """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("CORE_", "PYTHON", "COVERAGE"))}
-    return kept | ({"CORE_HOME": str(home)} if home is not None else {})
+    kept |= {"CORE_HOME": str(home)} if home is not None else {}
+    return kept | ({"CORE_WORKERS": str(workers)} if workers else {})
 
 
 def cost(
-    bench: Bench, command: Sequence[object], *, home: Path | None = None, stdout: str = "", report: bool = False
+    bench: Bench,
+    command: Sequence[object],
+    *,
+    home: Path | None = None,
+    stdout: str = "",
+    report: bool = False,
+    workers: int = 0,
+    tree: bool = False,
 ) -> Cost:
     """Run `command` to its end in the benchmark's folder; raises `BenchmarkError` with what it said when it fails."""
     with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
         outcome, out, err = (Path(folder, name) for name in ("outcome", "out", "err"))
         target = stdout or (str(out) if report else os.devnull)
         launcher = [PYTHON, "-I", "-S", HERE / "launch.py", outcome, target, err, *command]
-        subprocess.run([str(part) for part in launcher], env=environment(home), cwd=bench.folder, check=True)
+        arguments = [str(part) for part in launcher]
+        with subprocess.Popen(arguments, env=environment(home, workers), cwd=bench.folder) as launched:
+            together = peak_of_tree(launched) if tree else 0
+        if launched.returncode:
+            raise BenchmarkError(f"can't start {' '.join(map(str, command))}: exit code {launched.returncode}")
         code, cpu, wall, memory = outcome.read_text().split()
         if code != "0":
             raise BenchmarkError(f"exit code {code}: {' '.join(map(str, command))}\n{err.read_text()[-4000:]}")
         said = json.loads(out.read_text().splitlines()[-1]) if report else None
-    return Cost(float(cpu), float(wall), int(memory) * 1024 / 1e6, said)
+    return Cost(float(cpu), float(wall), int(memory) * 1024 / 1e6, said, together)
 
 
 def in_turn(runs: int, *sides: Callable[[int], Cost]) -> list[list[Cost]]:

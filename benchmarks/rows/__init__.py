@@ -1,6 +1,6 @@
 """Every row of the budgets, by name, in the order of the table."""
 
-from benchmarks.rows import array, capture, command, memory, shape, startup, steps, writers
+from benchmarks.rows import again, array, capture, command, memory, shape, startup, steps, workers, writers
 
 ROWS = {
     "import": startup.imported,
@@ -16,7 +16,14 @@ ROWS = {
     "command": command.command,
     "listing": command.listing,
     "capture": capture.capture,
+    "printed": capture.printed,
     "writers": writers.writers,
+    "naps": workers.naps,
+    "fanned": workers.fanned,
+    "trips": workers.trips,
+    "handed": workers.handed,
+    "flight": again.flight,
+    "resume": again.resume,
     "frames": shape.frames,
     "modules": shape.modules,
 }

@@ -42,14 +42,14 @@ def _race(bench: Bench, kind: str, place: Path, number: int, processes: int, ste
         _start(bench, kind, place, (number * processes + index) * 10_000_000, steps) for index in range(processes)
     ]
     for process in started:
-        _expect(process, "ready")
+        expect(process, "ready")
     began = time.perf_counter()
     for process in started:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in started:
-        _expect(process, "done")
+        expect(process, "done")
     took = time.perf_counter() - began
     for process in started:
         process.communicate(timeout=60)
@@ -67,7 +67,7 @@ def _start(bench: Bench, kind: str, place: Path, seed: int, steps: int) -> subpr
         )
 
 
-def _expect(process: subprocess.Popen[str], word: str) -> None:
+def expect(process: subprocess.Popen[str], word: str) -> None:
     """Read until `word`; lines of the run's own display pass by."""
     assert process.stdout is not None
     for line in process.stdout:

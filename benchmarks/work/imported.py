@@ -10,6 +10,7 @@ import hello  # noqa: E402 - what Python itself imported is not ours
 FORBIDDEN = (
     *("pydantic", "fsspec", "pluggy", "rich", "asyncio", "importlib.metadata", "cloudpickle", "logging", "tempfile"),
     *("traceback", "numpy", "sqlalchemy", "click", "yaml", "dataclasses"),
+    *("core.pool", "socket", "selectors", "multiprocessing"),  # a run without workers is one process
 )
 
 hello.hello(int(sys.argv[1]))

@@ -19,11 +19,12 @@ def idle(seed: int, count: int):
         nothing(seed + index)
 
 
-runs, count = map(int, sys.argv[1:])
-idle(0, 10)
-seconds = []
-for number in range(1, runs + 1):
-    began = time.process_time()
-    idle(number * 10_000_000, count)
-    seconds.append(time.process_time() - began)
-os.write(1, json.dumps(seconds).encode() + b"\n")
+if __name__ == "__main__":
+    runs, count = map(int, sys.argv[1:])
+    idle(0, 10)
+    seconds = []
+    for number in range(1, runs + 1):
+        began = time.process_time()
+        idle(number * 10_000_000, count)
+        seconds.append(time.process_time() - began)
+    os.write(1, json.dumps(seconds).encode() + b"\n")
