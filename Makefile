@@ -7,10 +7,11 @@ INDEX = $$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^=]*\.inde
 INSTALL ?= UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(INDEX)}" $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 ARGS ?=
 
-.PHONY: quickstart test test-faults check bench docs dist clean lock format help
+.PHONY: quickstart resilience test test-faults check bench docs dist clean lock format help
 
 help:
 	@echo "make quickstart   set up, then run the example training pipeline"
+	@echo "make resilience   set up, then watch runs being killed, and going on"
 	@echo "make test         set up, then run the whole suite (ARGS='-k name' to choose)"
 	@echo "make test-faults  the whole table of faults: kills, pauses, full disks (about five minutes)"
 	@echo "make check        ruff, mypy, import-linter"
@@ -25,6 +26,9 @@ quickstart: .venv/example.stamp
 	@test -e .core/.gitignore || $(BIN)/core init
 	$(BIN)/python examples/training/run.py --training-pipeline
 	@cat examples/training/next.txt
+
+resilience: .venv/example.stamp
+	@$(BIN)/python examples/resilience/run.py
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n auto $(ARGS)

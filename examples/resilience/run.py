@@ -4,6 +4,7 @@ Takes about fifteen seconds. Everything happens in a temporary folder; nothing i
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ def train(data: list[float], epochs: int) -> float:
     """Keeps a checkpoint after each epoch, and begins with the newest that there is."""
     context = get_context()
     epoch, weight = context.last_checkpoint((0, 0.0))
-    print(f"train: begins with epoch {epoch + 1}")
+    print(f"train: begins with epoch {epoch + 1}, in process {os.getpid()}", flush=True)
     while epoch < epochs:
         time.sleep(0.5)
         epoch, weight = epoch + 1, weight + sum(data) / len(data)
@@ -55,20 +56,36 @@ def core(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "core", *words], check=True)
 
 
-def begin(rows: int, **environment: str) -> subprocess.Popen[bytes]:
-    """Start the training in a process of its own, and wait for its third epoch."""
-    process = subprocess.Popen([sys.executable, __file__, str(rows)], env={**os.environ, **environment})
-    time.sleep(1.9)
-    return process
+def begin(rows: int, **environment: str) -> tuple[subprocess.Popen[str], int]:
+    """Start the training in a process of its own and wait for its third epoch; gives also who is at that."""
+    command = [sys.executable, __file__, str(rows)]
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
+    trainer = process.pid
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+        if line.startswith("train: begins"):
+            trainer = int(line.split()[-1])
+        if line.startswith("train: epoch 2"):
+            break
+    time.sleep(0.2)
+    return process, trainer
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Show what it still prints, and how it ends."""
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+    code = process.wait()
+    print(f"(ended by {signal.Signals(-code).name})" if code < 0 else f"(ended with exit code {code})", flush=True)
 
 
 def main() -> None:
-    tell("A training of six epochs begins. In the middle of the third it is killed: kill -9, no chance to say goodbye.")
-    process = begin(1000)
+    tell("A training of six epochs begins. In the third it is killed: kill -9, no chance to say goodbye.")
+    process, _ = begin(1000)
     process.kill()
-    process.wait()
+    end(process)
 
-    tell("What does the record say? Not 'running': the run lost its owner, and it is known at once.")
+    tell("What does the record say? Not 'running': the run lost its owner, and that is known at once.")
     core("runs", "list")
     core("runs", "show", "latest")
 
@@ -76,17 +93,20 @@ def main() -> None:
     core("runs", "resume", "latest")
     core("runs", "show", "latest")
 
-    tell("Now with a worker process, which is killed by somebody: that is no fault of the step, so it is tried again.")
-    process = begin(2000, CORE_WORKERS="2")
-    subprocess.run(["pkill", "-9", "-n", "-f", f"{__file__} 2000"], check=False)
-    process.wait()
+    tell("Now steps run in worker processes, and somebody kills the one that trains. The run does not die with it.")
+    process, worker = begin(2000, CORE_WORKERS="2")
+    os.kill(worker, signal.SIGKILL)
+    end(process)
+    tell("The step was not at fault, so it was tried again: attempt 2, from the checkpoint of attempt 1.")
     core("runs", "show", "latest")
 
-    tell("Last: SIGTERM, as a cloud sends it before it takes a machine away. The run ends in order, and goes on later.")
-    process = begin(3000)
+    tell("Last: SIGTERM, as a cloud sends it before it takes a machine away. The run ends in order, as cancelled.")
+    process, _ = begin(3000)
     process.terminate()
-    process.wait()
+    end(process)
     core("runs", "list")
+
+    tell("It goes on the same way, today or tomorrow.")
     core("runs", "resume", "latest")
     core("runs", "list")
 
