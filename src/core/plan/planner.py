@@ -75,9 +75,9 @@ class Planner:
         """Whether an earlier result of `node` may be looked for at all."""
         return not self._forced(node, self._spec(node))
 
-    def look_again(self, node: Node, decision: Decision) -> Decision:
-        """`decision`, unless another run has recorded a result with its key since."""
-        cached = self.tracking.cached((decision.key,), self.project).get(decision.key)
+    def look_again(self, node: Node, decision: Decision, *, fresh: bool) -> Decision:
+        """`decision`, unless another run has recorded a result with its key since; `fresh` after waiting for one."""
+        cached = self.tracking.cached((decision.key,), self.project, fresh=fresh).get(decision.key)
         if cached is None or self._expired(self._spec(node), cached):
             return decision
         reason = f"same code, parameters and inputs as run {cached.run[-8:]}, which ended meanwhile"

@@ -27,6 +27,7 @@ class Flight:
         self._due: dict[str, float] = {}
         self._looked = time.monotonic()
         self._overdue: set[str] = set()
+        self._lost: dict[str, int] = {}
 
     def __bool__(self) -> bool:
         """Whether one waits."""
@@ -55,20 +56,26 @@ class Flight:
             del self._due[node]
         return found
 
+    def over(self, node: str) -> bool:
+        """Whether `node` waited here; it does no more."""
+        return self._waiting.pop(node, None) is not None
+
     def overdue(self, node: str) -> bool:
         """Whether the run that `node` waits for is lost, though its process is there: paused, for example."""
         return node in self._overdue
 
     def _look(self) -> None:
         for node, key in self._waiting.items():
-            if node in self._due and self._worker(key)[1] == RunState.LOST:
+            lost = node in self._due and self._worker(key)[1] == RunState.LOST
+            self._lost[node] = self._lost.get(node, 0) + 1 if lost else 0
+            if self._lost[node] >= 3:  # else it just died, and the next one has not recorded that it works
                 self._overdue.add(node)
 
     def _worker(self, key: str) -> tuple[str, str]:
         """Id and state of the run that works for `key`; empty when it has not recorded that yet."""
         tracking = self._recorder.tracking
         for state in (RunState.RUNNING, RunState.LOST):
-            for row in tracking.runs(state=state, limit=20):
+            for row in tracking.runs(state=state, limit=None if state == RunState.RUNNING else 20):
                 if row.id == self._recorder.run:
                     continue
                 events = tracking.events(row.id)

@@ -136,7 +136,7 @@ class Loop:
             if decision.action is Action.RUN and not self._claim(node, decision):
                 return
             if decision.cached is None:
-                decision = self._readable(self._planner.look_again(node, decision))
+                decision = self._readable(self._planner.look_again(node, decision, fresh=self._has_waited(name)))
             if decision.cached is not None:
                 self._release_claim(name)
                 self._reuse(node, decision)
@@ -304,6 +304,9 @@ class Loop:
         self._claims[node.id] = key
         failpoint("claim.taken")
         return True
+
+    def _has_waited(self, name: str) -> bool:
+        return self._flight is not None and self._flight.over(name)
 
     def _release_claim(self, name: str) -> None:
         key = self._claims.pop(name, None)

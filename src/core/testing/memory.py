@@ -150,7 +150,13 @@ class MemoryTrackingStore(TrackingStore):
         best = [min(events, key=_rank) for events in attempts.values()]
         return sorted((event for event in best if event.project == project), key=lambda event: (event.at, event[:3]))
 
-    def cached(self, keys: Iterable[str], project: str = "default") -> dict[str, CachedResult]:
+    def cached(
+        self,
+        keys: Iterable[str],
+        project: str = "default",
+        *,
+        fresh: bool = False,  # noqa: ARG002 - nothing is ever stale here
+    ) -> dict[str, CachedResult]:
         """See the port."""
         wanted, found = set(keys), {}
         with self._lock:

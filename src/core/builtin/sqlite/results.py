@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+from core.builtin.sqlite.ended import Ended
 from core.builtin.sqlite.rows import RESULTS, artifacts_of, event_of
 from core.errors import CoreError
 from core.model.event import EventKind
@@ -37,6 +38,8 @@ class ResultIndex:
 
     def __init__(self, database: Database, sql: Mapping[str, str]) -> None:
         self._database = database
+        self.ended = Ended(f"{database.path}-ended")
+        """Tells which keys got a result that is not seen here yet."""
         self._sql = sql
         self._upto = -1
         self._looked = 0.0
@@ -70,8 +73,14 @@ class ResultIndex:
         self._digests.update(artifacts_of(data))
         self._count += 1
 
+    def stale(self) -> None:
+        """Look at the newest events before the next answer."""
+        self._looked = -FRESH
+
     def by_key(self, project: str, key: str) -> tuple[Any, ...] | None:
         """Run, step, attempt, time and data of the newest completed attempt with the cache key."""
+        if self.ended.since(key):
+            self.stale()
         self._catch_up()
         return self._newest(self._keys.get((project, key), ()), self._sql["cached"], (project, key))
 
@@ -106,6 +115,7 @@ class ResultIndex:
         now = time.monotonic()
         if now - self._looked < FRESH:
             return
+        self.ended.look()
         upto, last = self._database.read(self._sql["unindexed"])[0]
         last = last or 0
         if upto != self._upto or last < self._seen:  # somebody wrote to the tables, or deleted events

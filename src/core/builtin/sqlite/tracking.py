@@ -132,8 +132,10 @@ class SqliteTrackingStore(TrackingStore):
             connection.execute(self._sql["delete_run"], (run,))
             self._results.shorten(connection)
 
-    def cached(self, keys: Iterable[str], project: str = "default") -> dict[str, CachedResult]:
+    def cached(self, keys: Iterable[str], project: str = "default", *, fresh: bool = False) -> dict[str, CachedResult]:
         """See the port."""
+        if fresh:
+            self._results.stale()
         rows = {key: self._results.by_key(project, key) for key in dict.fromkeys(keys)}
         return {key: cached_of(row) for key, row in rows.items() if row is not None}
 
@@ -174,6 +176,8 @@ class SqliteTrackingStore(TrackingStore):
 
     def unclaim(self, name: str, owner: str) -> None:
         """See the port."""
+        if name.startswith("key:"):
+            self._results.ended.note(name.removeprefix("key:"))
         self._leases.unclaim(name, owner)
 
     def now(self) -> float:
@@ -183,6 +187,7 @@ class SqliteTrackingStore(TrackingStore):
     def close(self) -> None:
         """See the port."""
         self._results.close()
+        self._results.ended.close()
         self._leases.close()
         if self._own:
             self.database.close()
