@@ -56,7 +56,7 @@ dist: .venv/dev.stamp
 	@ls dist
 
 test-faults: .venv/dev.stamp
-	CORE_FAULTS=1 $(BIN)/python -m pytest -n auto tests/faults tests/unit/test_fold.py $(ARGS)
+	CORE_FAULTS=1 $(BIN)/python -m pytest -n auto tests/faults tests/unit/test_fold.py tests/unit/test_collect.py $(ARGS)
 
 lock: .venv/bin/uv
 	$(BIN)/uv lock --upgrade --quiet

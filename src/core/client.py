@@ -114,6 +114,28 @@ class Client:
         with self.workspace as workspace:
             return replay(workspace, self.run(run).id, step, attempt=attempt, parameters=parameters, record=record)
 
+    def hold(self, run: str, reason: str = "") -> str:
+        """Keep a run from garbage collection; gives its id."""
+        return self._held(run, held=True, reason=reason)
+
+    def release(self, run: str) -> str:
+        """Let garbage collection have a run that was held; gives its id."""
+        return self._held(run, held=False, reason="")
+
+    def _held(self, run: str, *, held: bool, reason: str) -> str:
+        import os  # start-up time: few programs hold runs
+        import time  # start-up time: the same
+
+        from core.model.event import Event  # start-up time: the same
+
+        found = self.run(run).id
+        with self.workspace as workspace:
+            project, writer = workspace.settings.project, f"hold-{os.getpid():x}-{os.urandom(4).hex()}"
+            data = {"held": held, "reason": reason}
+            event = Event(found, "", 0, writer, 0, EventKind.RUN_HELD, time.time(), 0, data, project, workspace.actor)
+            workspace.tracking.append([event])
+        return found
+
     def delete_run(self, run: str) -> None:
         """Forget a run: events, cache entries and logs; artifacts stay until they are collected."""
         import shutil  # start-up time: few programs delete

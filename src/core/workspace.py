@@ -66,9 +66,14 @@ class Workspace:
         """Folder of events that could not be recorded yet."""
         return os.path.join(self.home, "pending")
 
+    @property
+    def logs(self) -> str:
+        """Folder of the logs of all runs."""
+        return os.path.join(self.home, "logs")
+
     def log_folder(self, run: str) -> str:
         """Folder of the logs of `run`."""
-        return os.path.join(self.home, "logs", run)
+        return os.path.join(self.logs, run)
 
     @property
     def actor(self) -> str:

@@ -36,6 +36,7 @@ NOUNS = {
     "runs": "list, show, compare, resume, cancel and replay runs, read their logs",
     "artifact": "list, show and load what steps returned",
     "stack": "list stacks",
+    "gc": "delete what no kept run needs",
     "config": "show the settings and where each comes from",
     "doctor": "tell what is wrong with this installation",
     "completion": "print a script that completes commands in your shell",

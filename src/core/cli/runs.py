@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.cli.command import Command, natural
 from core.cli.control import COMMANDS as CONTROL
+from core.cli.hold import COMMANDS as HOLD
 from core.cli.logs import LOGS
 from core.cli.lookup import opened
 from core.cli.output import emit, lasted, listing, local, say, size, table
@@ -182,4 +183,5 @@ COMMANDS = {
     ),
     "delete": Command("forget runs; their artifacts stay until nothing needs them", _delete_arguments, _delete),
     **CONTROL,
+    **HOLD,
 }

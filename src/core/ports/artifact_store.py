@@ -67,6 +67,10 @@ class ArtifactStore(Component, ABC):
     def list(self) -> Iterator[Blob]:
         """Every published blob, in no special order."""
 
+    def tidy(self, before: float, *, dry_run: bool = False) -> int:  # noqa: ARG002 - stores with such files override
+        """Remove what uploads that began before `before` (seconds since 1970) left half-written; gives how many."""
+        return 0
+
     def path(self, digest: str) -> str | None:  # noqa: ARG002 - stores with local files override
         """Local file with the blob's bytes, for memory maps; None when the store has no local files."""
         return None

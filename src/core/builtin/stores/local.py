@@ -97,6 +97,22 @@ class LocalArtifactStore(ArtifactStore):
         except OSError as error:
             raise store_error(self.uri, "list", error) from error
 
+    def tidy(self, before: float, *, dry_run: bool = False) -> int:
+        """Remove temporary files older than `before`."""
+        count = 0
+        try:
+            with os.scandir(os.path.join(self.root, TEMPORARY)) as entries:
+                for entry in entries:
+                    if entry.stat().st_mtime < before:
+                        count += 1
+                        if not dry_run:
+                            os.unlink(entry.path)
+        except FileNotFoundError:
+            return count  # nothing was ever written, or its writer was faster
+        except OSError as error:
+            raise store_error(self.uri, "delete from", error) from error
+        return count
+
 
 class _FileUpload:
     """A temporary file, written without a buffer, that becomes a blob by a rename."""
