@@ -32,7 +32,10 @@ def saving(tally: Tally) -> list[str]:
     if workers < 2:
         return []
     takes, _ = simulate(steps, tally.busy, workers)
-    saved = sum(tally.busy.values()) - takes
+    least = (
+        sum(os.times()[:4]) - tally.cpu
+    ) / cores  # what BLAS or threads spread over the cores stays as long as it is
+    saved = sum(tally.busy.values()) - max(takes, least)
     if saved <= WORTH:
         return []
     about = f"{saved:.0f} s" if saved < 60 else duration(saved)

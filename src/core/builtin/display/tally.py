@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from core.builtin.display.calls import calls_of
 from core.model.event import TERMINAL, EventKind
 from core.model.states import RunState, StepState
@@ -87,6 +89,8 @@ class Tally:
         """Seconds that the attempts of a step took, in the order in which they began."""
         self.parallel = False
         """Whether two steps were ever at work at a time, or one waited for another run."""
+        self.cpu = 0.0
+        """Seconds of CPU that this process, and children that ended, had taken before the first step."""
         self.before: Collection[str] = ()
         """Ids of the steps that were finished before, in a run that goes on."""
 
@@ -94,6 +98,7 @@ class Tally:
         """Take up the plan."""
         self.run, self.pipeline, self.stack = run, safe(plan.graph.pipeline), safe(plan.stack)
         self.nodes = plan.graph.nodes
+        self.cpu = sum(os.times()[:4])
         self.steps = {node.id: Step(safe(node.id), StepState.PENDING) for node in self.nodes}
         self.counts[StepState.PENDING] = len(self.steps)
 

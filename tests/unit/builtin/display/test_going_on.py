@@ -277,6 +277,14 @@ def test_never_more_workers_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "side by side" not in plain(plan(**WIDE), *facts)[-1]
 
 
+def test_steps_that_have_all_cores_at_work_by_themselves_would_not_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = serial(("load", 1), ("a", 6), ("b", 6), ("c", 6), ("end", 1))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+    taken = iter([(0.0,) * 5, (34.0, 4.0, 0.0, 0.0, 0.0)])
+    monkeypatch.setattr("os.times", lambda: next(taken))
+    assert "side by side" not in plain(plan(**WIDE), *facts)[-1]
+
+
 @pytest.mark.parametrize(
     "facts",
     [
