@@ -32,9 +32,8 @@ def saving(tally: Tally) -> list[str]:
     if workers < 2:
         return []
     takes, _ = simulate(steps, tally.busy, workers)
-    least = (
-        sum(os.times()[:4]) - tally.cpu
-    ) / cores  # what BLAS or threads spread over the cores stays as long as it is
+    # Steps whose BLAS or threads have all cores at work by themselves take as long side by side.
+    least = (sum(os.times()[:4]) - tally.cpu) / cores
     saved = sum(tally.busy.values()) - max(takes, least)
     if saved <= WORTH:
         return []
