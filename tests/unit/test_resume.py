@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core import Client, RunFailed, get_context, pipeline, step
+from core import Client, RunFailed, pipeline, step
 from core.errors import ConflictError, NotFoundError, RunCancelled, UsageError
 from core.model.event import EventKind
 from core.model.states import RunState
