@@ -100,9 +100,7 @@ class TrackingStore(ABC):
         """Forget `run`: its events, index rows and cache entries; raises `NotFoundError`."""
 
     @abstractmethod
-    def cached(
-        self, keys: Iterable[str], project: str = "default", *, fresh: bool = False
-    ) -> dict[str, CachedResult]:
+    def cached(self, keys: Iterable[str], project: str = "default", *, fresh: bool = False) -> dict[str, CachedResult]:
         """Newest completed attempt for each cache key that has one.
 
         Unless `fresh`, what others appended within the last second may be missing, here and in `latest`: then a step

@@ -6,34 +6,37 @@ import json
 import time
 
 from core.builtin.sqlite.ended import Ended
-from core.builtin.sqlite.rows import RESULTS, artifacts_of, event_of
+from core.builtin.sqlite.rows import artifacts_of, place_of, places_of, unpacked
 from core.errors import CoreError
 from core.model.event import EventKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from core.builtin.sqlite.connection import Database
     from core.model.event import Event
 
-    Rows = list[tuple[Any, ...]]
+    Result = tuple[Any, ...]
+    """Run, step, attempt, time, kind, project and data of an event."""
 
 
 KEEP = 500
-"""Results that a connection keeps in memory before it writes them to the tables."""
+"""Results that a connection keeps in memory before it writes them to the table."""
 FRESH = 1.0
 """Seconds for which a connection that asked does not look again for what other connections appended."""
+BULK = 10_000
+"""Results that are written to the table at a time."""
 
 
 class ResultIndex:
-    """Three tables that only repeat what events say. Emptied (`upto` = 0), they fill again.
+    """A table that only repeats what events say. Emptied (`upto` = 0), it fills again.
 
-    Writing them with each event would double the price of an event: their places are scattered, and SQLite writes whole
-    pages. So they reach up to event `upto`. What comes after it a connection keeps in memory, its own events at once
-    and those of others when it looks for them, and writes to the tables in bulk: when there is much, and at its close.
+    Writing it with each event would double the price of an event: its rows are scattered, and SQLite writes whole
+    pages. So it reaches up to event `upto`. What comes after it a connection keeps in memory, its own events at once
+    and those of others when it looks for them, and writes to the table in bulk: when there is much, and at its close.
     """
 
     def __init__(self, database: Database, sql: Mapping[str, str]) -> None:
@@ -41,74 +44,87 @@ class ResultIndex:
         self.ended = Ended(f"{database.path}-ended")
         """Tells which keys got a result that is not seen here yet."""
         self._sql = sql
-        self._upto = -1
-        self._looked = 0.0
         self._reset(-1)
 
     def _reset(self, upto: int) -> None:
         self._upto = self._seen = upto
         self._looked = -FRESH
-        self._keys: dict[tuple[str, str], Rows] = {}
-        self._steps: dict[tuple[str, str, str], Rows] = {}
-        self._digests: set[str] = set()
+        self._recent: dict[int, list[tuple[Any, ...]]] = {}
+        self._nothing: set[int] = set()  # places without a row in the table, as far as this connection looked
         self._count = 0
 
-    def add(self, events: Sequence[Event], last: int) -> None:
+    def add(self, events: Sequence[Event], places: Sequence[list[int] | None], last: int) -> None:
         """Keep what this connection appended: `last` is the number of the last of `events`, 0 when it is not known."""
         if not last:
-            self._looked = -FRESH  # some were there already: read them like those of others
+            self.stale()  # some were there already: read them like those of others
             return
-        for number, event in enumerate(events, last - len(events) + 1):
-            if event.kind in RESULTS:
-                self._keep(number, event)
+        for number, (event, found) in enumerate(zip(events, places, strict=True), last - len(events) + 1):
+            if found:
+                self._keep((event.at, event.run, event.step, event.attempt, number), found)
 
-    def _keep(self, number: int, event: Event) -> None:
-        data, project = event.data, event.project
-        row = (event.at, event.run, event.step, event.attempt, number)
-        key, pipeline = data.get("key"), data.get("pipeline")
-        if event.kind == EventKind.ATTEMPT_COMPLETED and isinstance(key, str) and key:
-            self._keys.setdefault((project, key), []).append(row)
-        if isinstance(pipeline, str) and pipeline:
-            self._steps.setdefault((project, pipeline, event.step), []).append(row)
-        self._digests.update(artifacts_of(data))
+    def _keep(self, row: tuple[Any, ...], places: list[int]) -> None:
+        for place in places:
+            self._recent.setdefault(place, []).append(row)
         self._count += 1
 
     def stale(self) -> None:
         """Look at the newest events before the next answer."""
         self._looked = -FRESH
 
-    def by_key(self, project: str, key: str) -> tuple[Any, ...] | None:
-        """Run, step, attempt, time and data of the newest completed attempt with the cache key."""
+    def by_key(self, project: str, key: str) -> Result | None:
+        """The newest completed attempt with the cache key."""
         if self.ended.since(key):
             self.stale()
-        self._catch_up()
-        return self._newest(self._keys.get((project, key), ()), self._sql["cached"], (project, key))
 
-    def by_step(self, project: str, pipeline: str, step: str) -> tuple[Any, ...] | None:
-        """The same of the newest attempt of a step that completed or was reused."""
-        self._catch_up()
-        recent = self._steps.get((project, pipeline, step), ())
-        return self._newest(recent, self._sql["latest"], (project, pipeline, step))
+        def fits(result: Result) -> bool:
+            return result[4:6] == (EventKind.ATTEMPT_COMPLETED, project) and result[6].get("key") == key
+
+        return self._newest(place_of("key", project, key), fits)
+
+    def by_step(self, project: str, pipeline: str, step: str) -> Result | None:
+        """The newest attempt of a step that completed or was reused."""
+
+        def fits(result: Result) -> bool:
+            return (result[1], result[5], result[6].get("pipeline")) == (step, project, pipeline)
+
+        return self._newest(place_of("step", project, pipeline, step), fits)
 
     def has(self, digest: str) -> bool:
         """Whether an event names the artifact."""
+        place = place_of("artifact", digest)
         for looked in (self._looked, -FRESH):  # before a no, which refuses a pickle, look at the newest events
             self._looked = looked
             self._catch_up()
-            if digest in self._digests or self._database.read(self._sql["recorded"], (digest,)):
+            recent = (self._database.read(self._sql["data_of"], row[-1:]) for row in self._recent.get(place, ()))
+            table = (self._database.read(self._sql["at_place"], (place, limit)) for limit in (1, -1))
+            if any(digest in artifacts_of(json.loads(text)) for rows in (*recent, *table) for (text,) in rows):
                 return True
         return False
 
-    def _newest(self, recent: Sequence[tuple[Any, ...]], sql: str, where: tuple[str, ...]) -> tuple[Any, ...] | None:
-        """The newest of what the tables say and of what is in memory, each unless it is outranked."""
-        found = self._database.read(sql, where)
-        for at, run, step, attempt, number in sorted(recent, reverse=True):
-            if found and (found[0][3], *found[0][:3]) >= (at, run, step, attempt):
+    def _newest(self, place: int, fits: Callable[[Result], bool]) -> Result | None:
+        """The newest of what the table says and of what is in memory, each unless it is outranked."""
+        self._catch_up()
+        recent = self._recent.get(place, ())
+        found = None
+        if place not in self._nothing:
+            for limit in (1, -1):  # nearly always the first is it: places are seldom shared
+                results = self._read("newest", (place, limit))
+                found = next(filter(fits, results), None)
+                if found or not results:
+                    break
+            if found is None:
+                self._nothing.add(place)
+        for row in sorted(recent, reverse=True):
+            if found and (found[3], *found[:3]) >= row[:4]:
                 break
-            newer = self._database.read(self._sql["completed"], (number, run, step, attempt))
-            if newer:
-                return newer[0]  # type: ignore[no-any-return] # a row
-        return found[0] if found else None
+            for result in self._read("numbered", (row[4], *row[1:4])):
+                if fits(result):
+                    return result
+        return found
+
+    def _read(self, query: str, parameters: tuple[Any, ...]) -> list[Result]:
+        rows = self._database.read(self._sql[query], parameters)
+        return [(*row[:6], json.loads(row[6])) for row in rows]
 
     def _catch_up(self) -> None:
         """Read what was appended since, by whomever; the own events are here already."""
@@ -118,7 +134,7 @@ class ResultIndex:
         self.ended.look()
         upto, last = self._database.read(self._sql["unindexed"])[0]
         last = last or 0
-        if upto != self._upto or last < self._seen:  # somebody wrote to the tables, or deleted events
+        if upto != self._upto or last < self._seen:  # somebody wrote to the table, or deleted events
             self._reset(upto)
         self._looked = now
         if last <= self._seen:
@@ -127,32 +143,32 @@ class ResultIndex:
             self.settle()
             self._looked = now
             return
-        for number, *row in self._database.read(self._sql["tail"], (self._seen,)):
-            self._keep(number, event_of(tuple(row)))
+        for row in self._database.read(self._sql["results_since"], (self._seen, -1)):
+            number, at, run, step, attempt = row[:5]
+            self._keep((at, run, step, attempt, number), _places(row))
         self._seen = last
 
     def settle(self) -> None:
-        """Write what is in memory to the tables."""
+        """Write what is in memory to the table."""
         with self._database.transaction() as connection:
             self._fill(connection)
             upto, _ = connection.execute(self._sql["unindexed"]).fetchone()
         self._reset(upto)
 
     def close(self) -> None:
-        """Leave the tables complete for the next to open the file, when this connection read what they lack."""
+        """Leave the table complete for the next to open the file, when this connection read what it lacks."""
         if self._count:
             try:
                 self.settle()
             except CoreError:
-                self._reset(-1)  # they only repeat what events say: whoever asks next fills them
+                self._reset(-1)  # it only repeats what events say: whoever asks next fills it
+        self.ended.close()
 
     def forget(self, connection: sqlite3.Connection, run: str) -> None:
         """Drop what the index says of `run`; call it before its events go, `shorten` after."""
         self._fill(connection)
-        keys, steps, artifacts = _index_rows(connection.execute(self._sql["results_of_run"], (run,)).fetchall())
-        connection.executemany(self._sql["drop_key"], keys)
-        connection.executemany(self._sql["drop_step"], steps)
-        connection.executemany(self._sql["drop_artifact"], artifacts)
+        results = connection.execute(self._sql["results_of_run"], (run,)).fetchall()
+        connection.executemany(self._sql["drop_place"], _rows(results))
 
     def shorten(self, connection: sqlite3.Connection) -> None:
         """Go back to the last event: its number may be the next one's again when the last events went."""
@@ -160,35 +176,22 @@ class ResultIndex:
         connection.execute(self._sql["indexed"], (last or 0,))
         self._reset(-1)
 
-    def _behind(self, row: tuple[int, int | None]) -> bool:
-        upto, last = row
-        return upto < (last or 0)
-
     def _fill(self, connection: sqlite3.Connection) -> None:
-        row = connection.execute(self._sql["unindexed"]).fetchone()
-        if not self._behind(row):
+        upto, last = connection.execute(self._sql["unindexed"]).fetchone()
+        if upto >= (last or 0):
             return
-        upto, last = row
-        while results := connection.execute(self._sql["results_since"], (upto,)).fetchall():
-            keys, steps, artifacts = _index_rows(results)
-            connection.executemany(self._sql["add_key"], keys)
-            connection.executemany(self._sql["add_step"], steps)
-            connection.executemany(self._sql["add_artifact"], artifacts)
+        while results := connection.execute(self._sql["results_since"], (upto, BULK)).fetchall():
+            connection.executemany(self._sql["add_place"], _rows(results))
             upto = results[-1][0]
         connection.execute(self._sql["indexed"], (last,))
 
 
-def _index_rows(results: Rows) -> tuple[Rows, Rows, Rows]:
-    """Rows for the three tables, sorted: neighbours go to one page."""
-    keys: Rows = []
-    steps: Rows = []
-    artifacts: Rows = []
-    for number, run, step, attempt, project, at, kind, text in results:
-        data = json.loads(text)
-        key, pipeline = data.get("key"), data.get("pipeline")
-        if kind == EventKind.ATTEMPT_COMPLETED and isinstance(key, str) and key:
-            keys.append((project, key, at, run, step, attempt, number))
-        if isinstance(pipeline, str) and pipeline:
-            steps.append((project, pipeline, step, at, run, attempt, number))
-        artifacts.extend((digest, run) for digest in artifacts_of(data))
-    return sorted(keys), sorted(steps), sorted(artifacts)
+def _places(row: tuple[Any, ...]) -> list[int]:
+    """The places of a result that was read by the queries `results_...`."""
+    step, places, text, kind, project = row[3], *row[5:]
+    return unpacked(places) if text is None else places_of(kind, project, step, json.loads(text))
+
+
+def _rows(results: Iterable[tuple[Any, ...]]) -> list[tuple[int, float, int]]:
+    """Rows of the table, sorted: neighbours go to one page; one place once, such as that of two equal outputs."""
+    return sorted({(place, result[1], result[0]) for result in results for place in _places(result)})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from blake3 import blake3
+
 from core.model.artifact import ArtifactRef
 from core.model.event import Event, EventKind
 from core.model.plan import CachedResult
@@ -52,11 +54,37 @@ def artifacts_of(data: Mapping[str, Any]) -> Iterator[str]:
         yield from output.get("parts", ())
 
 
-def cached_of(row: tuple[Any, ...]) -> CachedResult:
-    """The result that a row of the query `cached` tells of."""
-    run, step, attempt, at, data = row
-    outputs = json.loads(data).get("outputs", {})
-    return CachedResult(run, step, attempt, at, {name: ArtifactRef.from_data(ref) for name, ref in outputs.items()})
+def place_of(*words: str) -> int:
+    """The number that stands for words in the index of results, one of 2**63."""
+    return int.from_bytes(blake3("\0".join(words).encode("utf-8", "surrogatepass")).digest(8), "big") >> 1
+
+
+def places_of(kind: str, project: str, step: str, data: Mapping[str, Any]) -> list[int]:
+    """Where a result is looked for: by its cache key, by its step, by each artifact."""
+    key, pipeline = data.get("key"), data.get("pipeline")
+    found = [place_of("artifact", digest) for digest in artifacts_of(data)]
+    if isinstance(pipeline, str) and pipeline:
+        found.append(place_of("step", project, pipeline, step))
+    if kind == EventKind.ATTEMPT_COMPLETED and isinstance(key, str) and key:
+        found.append(place_of("key", project, key))
+    return found
+
+
+def packed(places: list[int]) -> str:
+    """Places as the text that stands beside their event."""
+    return "".join([f"{place:016x}" for place in places])
+
+
+def unpacked(text: str) -> list[int]:
+    """Places out of that text."""
+    return [int(text[start : start + 16], 16) for start in range(0, len(text), 16)]
+
+
+def cached_of(result: tuple[Any, ...]) -> CachedResult:
+    """What the planner is told of a result: run, step, attempt, time, ..., data."""
+    run, step, attempt, at, *_, data = result
+    outputs = {name: ArtifactRef.from_data(ref) for name, ref in data.get("outputs", {}).items()}
+    return CachedResult(run, step, attempt, at, outputs)
 
 
 def run_row(events: list[Event]) -> RunRow | None:

@@ -10,7 +10,17 @@ from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.leases import Leases
 from core.builtin.sqlite.queries import load_queries
 from core.builtin.sqlite.results import ResultIndex
-from core.builtin.sqlite.rows import OF_RUN, RESULTS, cached_of, event_of, row_of, run_row, same_content
+from core.builtin.sqlite.rows import (
+    OF_RUN,
+    RESULTS,
+    cached_of,
+    event_of,
+    packed,
+    places_of,
+    row_of,
+    run_row,
+    same_content,
+)
 from core.errors import EventConflictError, NotFoundError
 from core.model.event import TERMINAL
 from core.ports.tracking_store import LatestAttempt, RunRow, TrackingStore
@@ -49,6 +59,9 @@ class SqliteTrackingStore(TrackingStore):
     ) -> None:
         """See the port. The run's row is written in the same transaction; results are indexed when somebody asks."""
         rows = [row_of(event) for event in events]
+        places = [
+            places_of(event[5], event[9], event[1], event[8]) if event[5] in RESULTS else None for event in events
+        ]
         sql = self._sql
         with self.database.transaction() as connection:
             if fence is not None:
@@ -56,14 +69,15 @@ class SqliteTrackingStore(TrackingStore):
             if documents:
                 connection.executemany(sql["append_document"], documents.items())
             last = 0
-            if connection.executemany(sql["append_event"], rows).rowcount != len(rows):
+            written = [(*row, packed(found) if found else None) for row, found in zip(rows, places, strict=True)]
+            if connection.executemany(sql["append_event"], written).rowcount != len(rows):
                 self._check_content(connection, rows)
             else:
                 last = connection.execute(sql["last_number"]).fetchone()[0]
             for event in events:
                 if event.kind in OF_RUN:
                     self._index_run(connection, event.run)
-        self._results.add(events, last)
+        self._results.add(events, places, last)
 
     def _check_content(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
         """Raise `EventConflictError` unless every row stands in the store as it is."""
@@ -136,19 +150,19 @@ class SqliteTrackingStore(TrackingStore):
         """See the port."""
         if fresh:
             self._results.stale()
-        rows = {key: self._results.by_key(project, key) for key in dict.fromkeys(keys)}
-        return {key: cached_of(row) for key, row in rows.items() if row is not None}
+        found = {key: self._results.by_key(project, key) for key in dict.fromkeys(keys)}
+        return {key: cached_of(result) for key, result in found.items() if result is not None}
 
     def latest(self, pipeline: str, step: str, project: str = "default") -> LatestAttempt | None:
         """See the port. A step that was reused counts as done by the run that reused it."""
-        row = self._results.by_step(project, pipeline, step)
-        if row is None:
+        result = self._results.by_step(project, pipeline, step)
+        if result is None:
             return None
-        fingerprint = json.loads(row[4]).get("fingerprint") or {}
+        fingerprint = result[-1].get("fingerprint") or {}
         if isinstance(fingerprint, str):  # the digest of a document
             texts = self.database.read(self._sql["document"], (fingerprint,))
             fingerprint = json.loads(texts[0][0]) if texts else {}
-        return LatestAttempt(row[0], fingerprint)
+        return LatestAttempt(result[0], fingerprint)
 
     def recorded(self, digest: str) -> bool:
         """See the port."""

@@ -1,6 +1,6 @@
 -- name: append_event
-INSERT INTO events (run, step, attempt, writer, seq, kind, at, epoch, data, project, actor, version)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO events (run, step, attempt, writer, seq, kind, at, epoch, data, project, actor, version, places)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, step, attempt, writer, seq) DO NOTHING
 
 -- name: same_key
@@ -49,58 +49,43 @@ SELECT content FROM documents WHERE digest = ?
 SELECT upto, (SELECT max(number) FROM events) FROM indexed
 
 -- name: results_since
-SELECT number, run, step, attempt, project, at, kind, data FROM events
-WHERE number > ? AND kind IN ({results}) ORDER BY number LIMIT 10000
+-- data only where it tells the places.
+SELECT number, at, run, step, attempt, places, CASE WHEN places IS NULL THEN data END, kind, project FROM events
+WHERE number > ? AND kind IN ({results}) ORDER BY number LIMIT ?
+
+-- name: results_of_run
+SELECT number, at, run, step, attempt, places, CASE WHEN places IS NULL THEN data END, kind, project FROM events
+WHERE run = ? AND kind IN ({results})
 
 -- name: last_number
 -- Elsewhere: what the INSERT returns.
 SELECT last_insert_rowid()
 
--- name: tail
-SELECT number, run, step, attempt, writer, seq, kind, at, epoch, data, project, actor, version FROM events
-WHERE number > ? AND kind IN ({results}) ORDER BY number
-
--- name: results_of_run
-SELECT number, run, step, attempt, project, at, kind, data FROM events
-WHERE run = ? AND kind IN ({results})
-
 -- name: indexed
 UPDATE indexed SET upto = ?
 
--- name: add_key
-INSERT INTO results_by_key (project, cache_key, at, run, step, attempt, event) VALUES (?, ?, ?, ?, ?, ?, ?)
+-- name: add_place
+INSERT INTO results (place, at, event) VALUES (?, ?, ?) ON CONFLICT (place, at, event) DO NOTHING
 
--- name: add_step
-INSERT INTO results_by_step (project, pipeline, step, at, run, attempt, event) VALUES (?, ?, ?, ?, ?, ?, ?)
+-- name: drop_place
+DELETE FROM results WHERE place = ? AND at = ? AND event = ?
 
--- name: add_artifact
-INSERT INTO artifacts (digest, run) VALUES (?, ?) ON CONFLICT (digest, run) DO NOTHING
-
--- name: drop_key
-DELETE FROM results_by_key WHERE project = ? AND cache_key = ? AND at = ? AND run = ? AND step = ? AND attempt = ? AND event = ?
-
--- name: drop_step
-DELETE FROM results_by_step WHERE project = ? AND pipeline = ? AND step = ? AND at = ? AND run = ? AND attempt = ? AND event = ?
-
--- name: drop_artifact
-DELETE FROM artifacts WHERE digest = ? AND run = ?
-
--- name: cached
--- The newest completed attempt with the key, unless another terminal event of that attempt outranks it.
-SELECT done.run, done.step, done.attempt, done.at, done.data
-FROM results_by_key AS result JOIN events AS done ON done.number = result.event
-WHERE result.project = ? AND result.cache_key = ? AND NOT EXISTS (
+-- name: newest
+-- Results at a place, newest first, unless another terminal event of that attempt outranks them.
+SELECT done.run, done.step, done.attempt, done.at, done.kind, done.project, done.data
+FROM results JOIN events AS done ON done.number = results.event
+WHERE results.place = ? AND NOT EXISTS (
     SELECT 1 FROM events AS other
     WHERE other.run = done.run AND other.step = done.step AND other.attempt = done.attempt
         AND other.kind IN ({terminal})
         AND (other.epoch > done.epoch OR other.epoch = done.epoch
             AND (other.seq < done.seq OR other.seq = done.seq AND other.writer < done.writer))
 )
-ORDER BY result.at DESC, result.run DESC, result.step DESC, result.attempt DESC LIMIT 1
+ORDER BY results.at DESC, done.run DESC, done.step DESC, done.attempt DESC LIMIT ?
 
--- name: completed
--- One completed attempt by the number of its event, unless another terminal event of that attempt outranks it.
-SELECT done.run, done.step, done.attempt, done.at, done.data
+-- name: numbered
+-- The same of one event: its number may be another's by now.
+SELECT done.run, done.step, done.attempt, done.at, done.kind, done.project, done.data
 FROM events AS done
 WHERE done.number = ? AND done.run = ? AND done.step = ? AND done.attempt = ? AND NOT EXISTS (
     SELECT 1 FROM events AS other
@@ -110,20 +95,11 @@ WHERE done.number = ? AND done.run = ? AND done.step = ? AND done.attempt = ? AN
             AND (other.seq < done.seq OR other.seq = done.seq AND other.writer < done.writer))
 )
 
--- name: latest
-SELECT done.run, done.step, done.attempt, done.at, done.data
-FROM results_by_step AS result JOIN events AS done ON done.number = result.event
-WHERE result.project = ? AND result.pipeline = ? AND result.step = ? AND NOT EXISTS (
-    SELECT 1 FROM events AS other
-    WHERE other.run = done.run AND other.step = done.step AND other.attempt = done.attempt
-        AND other.kind IN ({terminal})
-        AND (other.epoch > done.epoch OR other.epoch = done.epoch
-            AND (other.seq < done.seq OR other.seq = done.seq AND other.writer < done.writer))
-)
-ORDER BY result.at DESC, result.run DESC, result.attempt DESC LIMIT 1
+-- name: at_place
+SELECT done.data FROM results JOIN events AS done ON done.number = results.event WHERE results.place = ? LIMIT ?
 
--- name: recorded
-SELECT 1 FROM artifacts WHERE digest = ? LIMIT 1
+-- name: data_of
+SELECT data FROM events WHERE number = ?
 
 -- name: delete_run
 DELETE FROM runs WHERE id = ?
