@@ -35,7 +35,7 @@ def failing(inner):
     """`inner` behind errors of a new seed, and somebody who tries again. The seed is printed for who repeats a failure."""
     seed = next(SEEDS)
     print("seed", seed)
-    return Patient(Faulty(inner, seed, RATE, errors=(FULL, BROKEN), delay=0.0001))
+    return Patient(Faulty(inner, seed, RATE, errors=(FULL, BROKEN), delay=0.0001), tries=200)
 
 
 class TestSqliteTracking(TrackingStoreSuite):
