@@ -6,6 +6,7 @@ BIN := .venv/bin
 INDEX = $$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^=]*\.index-url='\(.*\)'$$/\1/p" | head -1)
 INSTALL ?= UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(INDEX)}" $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 ARGS ?=
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 
 .PHONY: quickstart resilience test test-faults check bench docs dist clean lock format help
 
@@ -79,8 +80,8 @@ clean:
 	@$(INSTALL) --no-deps -e .
 	@touch $@
 
-.venv/dev.stamp: requirements/dev.txt pyproject.toml | .venv/bin/uv
+.venv/dev.stamp: requirements/dev.txt pyproject.toml $(wildcard plugins/*/pyproject.toml) | .venv/bin/uv
 	@echo "installing core and what its tests need into .venv"
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
-	@$(INSTALL) --no-deps -e .
+	@$(INSTALL) --no-deps -e . $(foreach plugin,$(PLUGINS),-e $(plugin))
 	@touch $@ .venv/example.stamp

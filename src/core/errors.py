@@ -104,6 +104,12 @@ class NotAllowedError(CoreError):
     exit_code = 4
 
 
+class AuthenticationError(NotAllowedError):
+    """Credentials are wrong, expired or missing."""
+
+    code = "authentication"
+
+
 class UntrustedPickleError(NotAllowedError):
     """A pickle whose digest the tracking store never recorded was refused."""
 

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from core.ports.materializer import Materializer
     from core.ports.observer import Observer
+    from core.ports.service_connector import ConnectorType
 
 
 @hookimpl
@@ -34,6 +35,12 @@ def core_flavors() -> list[Flavor]:
             "Keeps artifacts in any filesystem that fsspec knows.",
         ),
     ]
+
+
+@hookimpl
+def core_connectors() -> list[ConnectorType]:
+    """None yet."""
+    return []
 
 
 @hookimpl

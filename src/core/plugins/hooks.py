@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from core.plugins.flavor import Flavor
     from core.ports.materializer import Materializer
     from core.ports.observer import Observer
+    from core.ports.service_connector import ConnectorType
 
 hookspec = pluggy.HookspecMarker("core")
 
@@ -18,6 +19,14 @@ def core_flavors() -> list[Flavor]:  # type: ignore[empty-body]
     """Offer flavors of components.
 
     Fires once in a process, when a component that is not part of the default stack is first asked for or listed.
+    """
+
+
+@hookspec
+def core_connectors() -> list[ConnectorType]:  # type: ignore[empty-body]
+    """Offer types of service connectors, as data: import no SDK here.
+
+    Fires once in a process, when a connector is first asked for or listed.
     """
 
 

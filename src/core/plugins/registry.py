@@ -9,6 +9,7 @@ from core.plugins.flavor import Flavor
 from core.plugins.load import Plugins
 from core.ports.materializer import Materializer
 from core.ports.observer import Observer
+from core.ports.service_connector import ConnectorType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Registry:
     def __init__(self, home: str = "", one_file: Sequence[str] = ()) -> None:
         self._plugins = Plugins(home, one_file)
         self._flavors: dict[tuple[str, str], list[Offer]] | None = None
+        self._connectors: dict[str, list[Offer]] | None = None
         self._offered: dict[str, Offer] | None = None
         self._table: Materializers | None = None
 
@@ -59,18 +61,24 @@ class Registry:
         """
         offers = self._all_flavors().get((type, name), [])
         if not offers:
-            raise self._missing(type, name)
-        if len(offers) > 1:
-            raise PluginError(
-                f"flavor {name!r} of {type} is claimed by {' and by '.join(offer.distribution for offer in offers)}",
-                "uninstall one of them, or name its plugin in CORE_PLUGINS_BLOCK",
-            )
-        return _class_of(offers[0])
+            raise self._missing(type, name, [flavor.name for flavor in self.flavors(type)])
+        return _class_of(_only(offers, f"flavor {name!r} of {type}"))
 
     def flavors(self, type: str = "") -> list[Flavor]:  # noqa: A002 - the word for it everywhere
         """Flavors of component type `type` (of all types), by type and name; imports none of their classes."""
         every = [offers[0].item for offers in self._all_flavors().values()]
         return sorted((f for f in every if type in {"", f.type}), key=lambda f: (f.type, f.name))
+
+    def connector_type(self, name: str) -> ConnectorType:
+        """The connector type `name`; raises `NotFoundError`, and `PluginError` when two distributions claim it."""
+        offers = self._all_connectors().get(name, [])
+        if not offers:
+            raise self._missing("service connector", name, [kind.name for kind in self.connector_types()], "type")
+        return _only(offers, f"type {name!r} of service connector").item  # type: ignore[no-any-return]
+
+    def connector_types(self) -> list[ConnectorType]:
+        """Every type of service connector, by name; imports none of their classes."""
+        return [offers[0].item for _, offers in sorted(self._all_connectors().items())]
 
     def materializers(self) -> Materializers:
         """The table that chooses materializers: the built-in ones and those of plugins, which go first."""
@@ -115,7 +123,11 @@ class Registry:
         self._all_flavors()
         self._extra()
         loaded = self._plugins.loaded()
-        infos = [PluginInfo("core", "core", "built in", ("core_flavors", "core_materializers", "core_observers"))]
+        infos = [
+            PluginInfo(
+                "core", "core", "built in", ("core_flavors", "core_connectors", "core_materializers", "core_observers")
+            )
+        ]
         infos += [PluginInfo(name, where, "loaded", tuple(hooks)) for name, (where, hooks) in loaded.items()]
         infos += [PluginInfo(item.name, item.distribution, "blocked") for item in self._plugins.blocked]
         infos += [PluginInfo(b.name, b.distribution, "broken", (), b.error) for b in self._plugins.broken]
@@ -131,20 +143,40 @@ class Registry:
                 self._flavors.setdefault((offer.item.type, offer.item.name), []).append(offer)
         return self._flavors
 
-    def _missing(self, type: str, name: str) -> NotFoundError:  # noqa: A002 - the word for it everywhere
-        message = f"there is no flavor {name!r} of {type}"
+    def _all_connectors(self) -> dict[str, list[Offer]]:
+        if self._connectors is None:
+            self._connectors = {}
+            for offer in self._plugins.ask("core_connectors"):
+                if not isinstance(offer.item, ConnectorType):
+                    what = f"core_connectors gave {offer.item!r}, which is no ConnectorType"
+                    self._plugins.set_aside(offer.plugin, what)
+                    continue
+                self._connectors.setdefault(offer.item.name, []).append(offer)
+        return self._connectors
+
+    def _missing(self, type: str, name: str, known: Sequence[str], what: str = "flavor") -> NotFoundError:  # noqa: A002 - the word for it everywhere
+        message = f"there is no {what} {name!r} of {type}"
         for integration, names in INTEGRATIONS.items():
             if name in names:
                 return NotFoundError(message, f"install it: `core integration install {integration}`")
-        known = [flavor.name for flavor in self.flavors(type)]
         from difflib import get_close_matches  # start-up time: only an error needs it
 
         close = get_close_matches(name, known, 3, 0.5)
         hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-        hint += f"installed: {', '.join(known)}" if known else f"no flavor of {type} is installed"
+        hint += f"installed: {', '.join(known)}" if known else f"no {what} of {type} is installed"
         if self._plugins.broken:
             hint += f"; set aside: {', '.join(item.name for item in self._plugins.broken)}, see `core doctor`"
         return NotFoundError(message, hint)
+
+
+def _only(offers: Sequence[Offer], what: str) -> Offer:
+    """The one offer; two that claim the same are a `PluginError`."""
+    if len(offers) > 1:
+        raise PluginError(
+            f"{what} is claimed by {' and by '.join(offer.distribution for offer in offers)}",
+            "uninstall one of them, or name its plugin in CORE_PLUGINS_BLOCK",
+        )
+    return offers[0]
 
 
 def _class_of(offer: Offer) -> type[Any]:

@@ -6,7 +6,10 @@ from typing import ClassVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from core.ports.service_connector import Credentials
 
 
 class Component:
@@ -22,11 +25,27 @@ class Component:
     """Name of the implementation, such as `local`."""
     Settings: ClassVar[Any] = None
     """Settings model, its import path, or None where there is nothing to set."""
+    resource_type: ClassVar[str] = ""
+    """Resource type for which a service connector gives credentials, such as `s3-bucket`; empty: it takes none."""
+    remote: ClassVar[bool] = False
+    """Whether what it keeps or runs can be reached from other machines too."""
     name: str = "default"
     """Name under which the catalog knows this one."""
+    credentials: Callable[[], Credentials] | None = None
+    """Gives credentials that are valid now, renewed in time: set before first use when a connector is linked."""
 
     def __init__(self, settings: Any = None) -> None:
         self.settings = settings
+
+    def resource_id(self) -> str:
+        """Id of the resource that this component needs credentials for, such as `s3://BUCKET`; empty: any."""
+        return ""
+
+    def verify(self) -> None:
+        """Try whether it can be used, with one or two cheap calls: at registration, and before a run.
+
+        Raises `AuthenticationError`, `NotAllowedError`, `NotFoundError` or `InfrastructureError`.
+        """
 
     def close(self) -> None:
         """Free what the component holds; it is not used afterwards."""

@@ -1,0 +1,1 @@
+"""What AWS adds to core, as data: importing this imports no AWS SDK."""
