@@ -1,15 +1,16 @@
-"""What every test gets: a home of its own, engines that are really there, properties that repeat in CI."""
+"""What every test gets: a home of its own, properties that repeat in CI. Engines come from `core.testing.engines`."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from core.testing.engines.fixtures import REQUIRE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
-
-REQUIRE = "CORE_TEST_REQUIRE_ENGINES"
 
 
 @pytest.fixture(autouse=True)
@@ -33,26 +32,6 @@ def core_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CORE_HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
     return home
-
-
-@pytest.fixture
-def engine() -> Callable[[str], str]:
-    """Gives the path of a program that a test needs; without it the test is skipped, or fails where all must be there."""
-
-    def find(command: str) -> str:
-        path = shutil.which(command)
-        if path is None:
-            missing(f"the program {command!r} is not installed")
-        return path or ""
-
-    return find
-
-
-def missing(what: str) -> None:
-    """Skip the running test because of `what`, or fail it where `CORE_TEST_REQUIRE_ENGINES=1` says that all must be there."""
-    if os.environ.get(REQUIRE) == "1":
-        pytest.fail(f"{what}, and {REQUIRE}=1")
-    pytest.skip(what)
 
 
 @pytest.fixture

@@ -1,0 +1,94 @@
+"""The fixtures and the two hooks that open and close the folder that a session's engines share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.testing.engines.base import import_base_image
+from core.testing.engines.docker import DockerEngine, start_docker
+from core.testing.engines.registry import RegistryServer, htpasswd, start_registry
+from core.testing.engines.shared import Absent, Engines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REQUIRE = "CORE_TEST_REQUIRE_ENGINES"
+ENGINES = pytest.StashKey[Engines]()
+
+
+def missing(what: str) -> None:
+    """Skip the running test because of `what`, or fail it where `CORE_TEST_REQUIRE_ENGINES=1`."""
+    if os.environ.get(REQUIRE) == "1":
+        pytest.fail(f"{what}, and {REQUIRE}=1")
+    pytest.skip(what)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the session's folder; xdist's workers get the name of their controller's."""
+    config.stash[ENGINES] = Engines.of_session(worker=hasattr(config, "workerinput"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what this session started."""
+    config.stash[ENGINES].close()
+
+
+@pytest.fixture
+def engine() -> Callable[[str], str]:
+    """Gives the path of a program that a test needs; without it the test is skipped, or fails where all must be."""
+
+    def find(command: str) -> str:
+        path = shutil.which(command)
+        if path is None:
+            missing(f"the program {command!r} is not installed")
+        return path or ""
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def engines(pytestconfig: pytest.Config) -> Engines:
+    """What starts an engine once for all workers: `engines.once(name, make)`."""
+    return pytestconfig.stash[ENGINES]
+
+
+@pytest.fixture(scope="session")
+def oci_registry(engines: Engines) -> RegistryServer:
+    """A container registry that lets everybody in."""
+    return RegistryServer.from_data(_started(engines, "registry", start_registry))
+
+
+@pytest.fixture(scope="session")
+def oci_registry_basic(engines: Engines) -> RegistryServer:
+    """A container registry that wants a name and a password (basic authentication)."""
+    return RegistryServer.from_data(
+        _started(engines, "registry-basic", lambda place: start_registry(place, htpasswd(place)))
+    )
+
+
+@pytest.fixture(scope="session")
+def docker_engine(engines: Engines) -> DockerEngine:
+    """A Docker engine of the tests' own, empty at first; `docker_engine.host` is for `DOCKER_HOST`."""
+    return DockerEngine.from_data(_started(engines, "docker", start_docker))
+
+
+@pytest.fixture(scope="session")
+def base_image(engines: Engines, docker_engine: DockerEngine, oci_registry: RegistryServer) -> str:
+    """An image with this very Python, by digest in `oci_registry`; the engine has it too."""
+
+    def make(_: object) -> dict[str, object]:
+        return {"reference": import_base_image(docker_engine, oci_registry)}
+
+    return str(_started(engines, "base", make)["reference"])
+
+
+def _started(engines: Engines, name: str, make: Callable[..., dict[str, object]]) -> dict[str, object]:
+    try:
+        return engines.once(name, make)
+    except Absent as absent:
+        missing(str(absent))
+        raise
