@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +16,20 @@ from core.testing.engines.fixtures import REQUIRE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 # A busy machine is slow at times, which is no defect; in CI the same examples come each time.
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile core once, for the hundreds of processes that tests start: where Python may not write bytecode each would do it."""
+    if not hasattr(config, "workerinput"):
+        for folder in (ROOT / "src", *ROOT.glob("plugins/*/src")):
+            compileall.compile_dir(folder, quiet=2)
 
 
 @pytest.fixture(autouse=True)
