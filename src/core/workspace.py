@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Self
 
+    from core.connectors import Connectors
     from core.model.artifact import ArtifactRef
     from core.model.event import Event
     from core.model.spec import RunOptions, StepSpec
     from core.plan import Planner
+    from core.ports.catalog import Catalog
     from core.ports.tracking_store import TrackingStore
     from core.schedule import Conditions
+    from core.secrets import Secrets
     from core.settings import Settings
 
 
@@ -41,6 +44,9 @@ class Workspace:
         self.settings = settings or resolve()
         self._database: Database | None = None
         self._tracking: TrackingStore | None = None
+        self._catalog: Catalog | None = None
+        self._secrets: Secrets | None = None
+        self._connectors: Connectors | None = None
         self._depth = 0
         self.resume: Callable[[str], RunView] | None = None
         """Goes on with a run; handed in from above."""
@@ -51,10 +57,14 @@ class Workspace:
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
-        if self._depth == 0 and self._database is not None and self._tracking is not None:
+        if self._depth:
+            return
+        if self._tracking is not None:
             self._tracking.close()
+        if self._database is not None:
             self._database.close()
-            self._database = self._tracking = None
+        self._database = self._tracking = self._catalog = None
+        self._secrets = self._connectors = None
 
     @property
     def home(self) -> str:
@@ -81,9 +91,9 @@ class Workspace:
         return actor()
 
     @property
-    def tracking(self) -> TrackingStore:
-        """The tracking store; only inside `with`, which closes it."""
-        if self._tracking is None:
+    def database(self) -> Database:
+        """The SQLite file of this home; only inside `with`, which closes it."""
+        if self._database is None:
             try:
                 os.makedirs(self.home, exist_ok=True)
             except OSError as error:
@@ -92,8 +102,48 @@ class Workspace:
                 raise StoreError(f"the state folder {self.home!r} cannot be made: {why}", hint) from error
             path = os.path.join(self.home, "core.db")
             self._database = Database(path, power=self.settings.durability == "power")
-            self._tracking = SqliteTrackingStore(self._database)
+        return self._database
+
+    @property
+    def tracking(self) -> TrackingStore:
+        """The tracking store; only inside `with`, which closes it."""
+        if self._tracking is None:
+            self._tracking = SqliteTrackingStore(self.database)
         return self._tracking
+
+    @property
+    def catalog(self) -> Catalog:
+        """Where components, stacks, connectors and secrets are kept; only inside `with`, which closes it."""
+        if self._catalog is None:
+            from core.builtin.sqlite.catalog import SqliteCatalog  # start-up time: the default stack needs none
+
+            self._catalog = SqliteCatalog(self.database)
+        return self._catalog
+
+    @property
+    def secrets(self) -> Secrets:
+        """Encrypted values by name; only inside `with`."""
+        if self._secrets is None:
+            from core.secrets import Secrets, Vault  # start-up time: few runs have secrets
+
+            vault = Vault(self.home, self._encrypted)
+            self._secrets = Secrets(self.catalog, vault, self.settings.project, self.actor)
+        return self._secrets
+
+    @property
+    def connectors(self) -> Connectors:
+        """What gives short-lived credentials; only inside `with`."""
+        if self._connectors is None:
+            from core.connectors import Connectors  # start-up time: few stacks have connectors
+
+            project = self.settings.project
+            self._connectors = Connectors(self.catalog, self.secrets, self.registry, project, self.actor)
+        return self._connectors
+
+    def _encrypted(self) -> bool:
+        """Whether this home holds anything that was encrypted: its key must not be made anew then."""
+        kinds = ("secret", "service_connector")
+        return any(self.catalog.list(kind, self.settings.project) for kind in kinds)
 
     @cached_property
     def registry(self) -> Registry:

@@ -28,6 +28,8 @@ class Command(NamedTuple):
     """Does it; returns the exit code. Deliberate errors are raised as `CoreError`."""
     details: str = ""
     """More for `--help` and the documentation: what the arguments don't tell, with an example."""
+    open: bool = False
+    """Whether it also takes options that only the data knows; they come as `arguments.given`, name to text or None."""
 
 
 class Parser(ArgumentParser):
@@ -36,6 +38,7 @@ class Parser(ArgumentParser):
     def __init__(self, prog: str, command: Command) -> None:
         text = f"{command.summary}\n\n{command.details}".strip()
         super().__init__(prog=prog, description=text, allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter)
+        self._open = command.open
         command.arguments(self)
         self.add_argument(
             "--set",
@@ -47,12 +50,44 @@ class Parser(ArgumentParser):
 
     def parse(self, words: Sequence[str]) -> Namespace:
         """The arguments in `words`; raises `UsageError`, `SystemExit` only after printing the help."""
+        if self._open:
+            own, given = self._parted(words)
+            arguments, alone = self.parse_known_args(own)
+            if alone:
+                self.error("a word stands alone (it is not shown: it may be a secret); write --key=value")
+            arguments.given = given
+            return arguments
         arguments, extra = self.parse_known_args(dashed(words))
         if extra:
             known = [option for action in self._actions for option in action.option_strings]
             near = closest(extra[0], known) if extra[0].startswith("-") else ""
             self.error(f"{extra[0]!r} is not expected here{near}")
         return arguments
+
+    def _parted(self, words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
+        """The words of options that are declared, and the other options: `--key=value`, or `--key` alone (None)."""
+        own: list[str] = []
+        given: dict[str, str | None] = {}
+        takes = False
+        for word in words:
+            name, equals, value = word.partition("=")
+            known = dashed([name])[0]
+            if takes or not name.startswith("--") or known == "--":
+                own.append(word)
+                takes = not takes and self._takes(word)
+            elif known in self._option_string_actions:
+                own.append(known + equals + value)
+                takes = not equals and self._takes(known)
+            elif name[2:] in given:
+                self.error(f"{name} is given twice")
+            else:
+                given[name[2:]] = value if equals else None
+        return own, given
+
+    def _takes(self, word: str) -> bool:
+        """Whether the option takes the next word."""
+        action = self._option_string_actions.get(word)
+        return action is not None and action.nargs != 0
 
     @property
     def actions(self) -> list[Action]:

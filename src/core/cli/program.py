@@ -36,6 +36,8 @@ NOUNS = {
     "runs": "list, show, compare, resume, cancel and replay runs, read their logs",
     "artifact": "list, show and load what steps returned",
     "stack": "list stacks",
+    "service-connector": "register what authenticates to a cloud, and see what it reaches",
+    "secret": "keep values encrypted, for settings and steps to refer to",
     "gc": "delete what no kept run needs",
     "config": "show the settings and where each comes from",
     "doctor": "tell what is wrong with this installation",
@@ -168,7 +170,7 @@ def _crash(error: Exception) -> int:
 def _print_traceback(error: BaseException) -> None:
     import traceback  # start-up time: only trouble needs it
 
-    traceback.print_exception(error)
+    sys.stderr.write(masked("".join(traceback.format_exception(error))))
 
 
 def _keep(error: Exception) -> str:

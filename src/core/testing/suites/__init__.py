@@ -6,6 +6,14 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{suite}"
-        for suite in ("artifact_store", "catalog", "leases", "materializer", "orchestrator", "tracking_store")
+        for suite in (
+            "artifact_store",
+            "catalog",
+            "leases",
+            "materializer",
+            "orchestrator",
+            "service_connector",
+            "tracking_store",
+        )
     )
 )
