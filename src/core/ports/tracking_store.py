@@ -116,10 +116,10 @@ class TrackingStore(ABC):
         """Whether an event in this store names an output or a part of one with this artifact digest."""
 
     @abstractmethod
-    def acquire(self, name: str, owner: str, seconds: float) -> Lease:
+    def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
         """Take the lease, or take it over once expired (epoch + 1); raises `ConflictError` while another holds it.
 
-        The owner itself acquires again without a change of epoch.
+        The owner itself acquires again without a change of epoch; a greater `epoch` is what it gets at least.
         """
 
     @abstractmethod
@@ -133,6 +133,9 @@ class TrackingStore(ABC):
     @abstractmethod
     def lease(self, name: str) -> Lease | None:
         """The newest lease on `name`, expired or not."""
+
+    def adopt(self, lease: Lease) -> None:
+        """Note a lease that is kept elsewhere, unless a newer epoch is known here; `expires_at` by this clock."""
 
     @abstractmethod
     def claim(self, name: str, owner: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from io import BytesIO
 from typing import TYPE_CHECKING, ClassVar
 
 from core.errors import NotFoundError
-from core.ports.artifact_store import ArtifactStore, Blob
+from core.ports.artifact_store import ArtifactStore, Blob, Named, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,9 @@ class MemoryArtifactStore(ArtifactStore):
         """Bytes by digest."""
         self.times: dict[str, float] = {}
         """Seconds since 1970 of each publication."""
+        self.objects: dict[str, tuple[bytes, float]] = {}
+        """Bytes and time, by name."""
+        self._lock = threading.Lock()
 
     def begin(self) -> Upload:
         """Start an upload."""
@@ -50,6 +54,33 @@ class MemoryArtifactStore(ArtifactStore):
         """Every blob."""
         for digest, data in list(self.blobs.items()):
             yield Blob(digest, len(data), self.times[digest])
+
+    def write(self, name: str, data: bytes, *, new: bool = False) -> bool:
+        """Keep an object."""
+        check_name(name)
+        with self._lock:
+            if new and name in self.objects:
+                return False
+            self.objects[name] = (bytes(data), time.time())
+        return True
+
+    def read(self, name: str) -> bytes:
+        """The object's bytes."""
+        if "/".join(check_name(name)) not in self.objects:
+            raise NotFoundError(f"object {name!r} is not in {self.uri}")
+        return self.objects[name][0]
+
+    def names(self, folder: str) -> Iterator[Named]:
+        """Every object below the folder."""
+        check_name(folder)
+        for name, (data, modified) in sorted(self.objects.items()):
+            if name.startswith(folder + "/"):
+                yield Named(name, len(data), modified)
+
+    def remove(self, name: str) -> None:
+        """Remove the object."""
+        check_name(name)
+        self.objects.pop(name, None)
 
 
 class _MemoryUpload:

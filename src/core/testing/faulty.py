@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 BROKEN = OSError(errno.EIO, os.strerror(errno.EIO))
 WRITES = frozenset(
-    {"append", "delete_run", "acquire", "renew", "release", "put", "delete", "write", "commit"},
+    {"append", "delete_run", "acquire", "renew", "release", "put", "delete", "write", "commit", "remove"},
 )
 """Methods that `fail_nth` counts."""
 SAFE = frozenset({"now", "path", "abort", "close"})

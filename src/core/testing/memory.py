@@ -185,15 +185,22 @@ class MemoryTrackingStore(TrackingStore):
         outputs: list[dict[str, Any]] = [data for event in done for data in event.data.get("outputs", {}).values()]
         return any(digest == data["digest"] or digest in data.get("parts", ()) for data in outputs)
 
-    def acquire(self, name: str, owner: str, seconds: float) -> Lease:
+    def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
         """See the port."""
         with self._lock:
             held, now = self._leases.get(name), self.clock()
             if held is not None and held.owner != owner and held.expires_at > now:
                 raise ConflictError(f"{name!r} is held by {held.owner!r}", "wait until its owner ends or falls silent")
-            epoch = 1 if held is None else held.epoch + (held.owner != owner)
+            epoch = max(epoch, 1 if held is None else held.epoch + (held.owner != owner))
             self._leases[name] = Lease(name, owner, epoch, now + seconds)
             return self._leases[name]
+
+    def adopt(self, lease: Lease) -> None:
+        """See the port."""
+        with self._lock:
+            held = self._leases.get(lease.name)
+            if held is None or held.epoch <= lease.epoch:
+                self._leases[lease.name] = lease
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """See the port."""

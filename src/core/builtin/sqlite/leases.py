@@ -36,13 +36,13 @@ class Leases:
 
         database.define("alive", alive, 3)
 
-    def acquire(self, name: str, owner: str, seconds: float) -> Lease:
+    def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
         """See the port."""
         self._clock()  # its first reading can't be inside a transaction
         with self._database.transaction() as connection:
             row = connection.execute(self._sql["lease"], (name,)).fetchone()
             now = self._clock()
-            epoch = 1
+            epoch = max(epoch, 1)
             if row is not None:
                 held = Lease(*row)
                 if held.owner != owner and held.expires_at > now:
@@ -50,10 +50,17 @@ class Leases:
                         f"{name!r} is held by {held.owner!r} for another {held.expires_at - now:.0f} s",
                         "wait until its owner ends or falls silent",
                     )
-                epoch = held.epoch + (held.owner != owner)
+                epoch = max(epoch, held.epoch + (held.owner != owner))
             lease = Lease(name, owner, epoch, now + seconds)
             connection.execute(self._sql["put_lease"], (*lease, self._back(lease)))
         return lease
+
+    def adopt(self, lease: Lease) -> None:
+        """See the port. One that a lock of some process backs is known better here."""
+        with self._database.transaction() as connection:
+            row = connection.execute(self._sql["backing"], (lease.name,)).fetchone()
+            if row is None or row[0] < lease.epoch or (row[0] == lease.epoch and not row[1]):
+                connection.execute(self._sql["put_lease"], (*lease, ""))
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """See the port. A lease that was released is lost, too."""

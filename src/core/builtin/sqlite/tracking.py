@@ -168,9 +168,13 @@ class SqliteTrackingStore(TrackingStore):
         """See the port."""
         return self._results.has(digest)
 
-    def acquire(self, name: str, owner: str, seconds: float) -> Lease:
+    def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
         """See the port."""
-        return self._leases.acquire(name, owner, seconds)
+        return self._leases.acquire(name, owner, seconds, epoch)
+
+    def adopt(self, lease: Lease) -> None:
+        """See the port."""
+        self._leases.adopt(lease)
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """See the port."""

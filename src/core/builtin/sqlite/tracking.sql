@@ -114,6 +114,9 @@ SELECT name, owner, epoch, CASE WHEN alive(name, epoch, backing) THEN expires_at
 -- name: lease_by_time
 SELECT name, owner, epoch, expires_at FROM leases WHERE name = ?
 
+-- name: backing
+SELECT epoch, backing FROM leases WHERE name = ?
+
 -- name: put_lease
 INSERT INTO leases (name, owner, epoch, expires_at, backing) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, expires_at = excluded.expires_at,

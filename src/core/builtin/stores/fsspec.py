@@ -5,23 +5,29 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
-from tempfile import mkstemp
+from functools import cached_property
+from inspect import signature
+from tempfile import NamedTemporaryFile, mkstemp
+from threading import Lock
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from core.builtin.stores.trouble import LENGTH, hex_of, store_error
+from core.builtin.stores.trouble import HEX, LENGTH, hex_of, store_error
 from core.errors import NotFoundError
-from core.ports.artifact_store import ArtifactStore, Blob
+from core.ports.artifact_store import ArtifactStore, Blob, Named, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any, BinaryIO, ClassVar
 
 TEMPORARY = "tmp"
 ATOMIC = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2"}
 """Protocols whose objects appear whole, when their upload ends: they need no temporary key and no move."""
+MANY = 256
+"""Objects that are read at a time."""
+_one_by_one = Lock()
 
 
 class FsspecArtifactStore(ArtifactStore):
@@ -72,22 +78,19 @@ class FsspecArtifactStore(ArtifactStore):
 
     def exists(self, digest: str) -> bool:
         """Whether the blob is published."""
-        key = self.key(digest)
-        try:
-            self.fs.invalidate_cache()
-            return bool(self.fs.exists(key))
-        except Exception as error:  # border of a library
-            raise store_error(self.uri, "read from", error) from error
+        return self._has(self.key(digest))
 
     def delete(self, digest: str) -> None:
         """Remove the blob's file."""
-        key = self.key(digest)
+        self._remove(self.key(digest))
+
+    def _remove(self, key: str) -> None:
         try:
             self.fs.rm_file(key)
         except FileNotFoundError:
             return
         except Exception as error:  # border of a library
-            if not self.exists(digest):
+            if not self._has(key):
                 return  # each file system has its own word for "not there"
             raise store_error(self.uri, "delete from", error) from error
 
@@ -101,13 +104,104 @@ class FsspecArtifactStore(ArtifactStore):
         except Exception as error:  # border of a library
             raise store_error(self.uri, "list", error) from error
         for name, info in found.items():
-            digits = "".join(name.rsplit("/", 2)[-2:])
-            if len(digits) == LENGTH:
+            digits = name[len(self.root) + 1 :].replace("/", "", 1)
+            if len(digits) == LENGTH and HEX.issuperset(digits) and name[-LENGTH] == "/":
                 yield Blob(f"blake3:{digits}", int(info["size"]), _modified(info))
+
+    def write(self, name: str, data: bytes, *, new: bool = False) -> bool:
+        """One request where objects appear whole. Where the file system has no exclusive creation, two may both win."""
+        key = self._named(name)
+        if self.atomic:
+            return self._pipe(key, name, data, new=new)
+        with _one_by_one:  # of this process; between processes the file system decides
+            if new and self._has(key):
+                return False
+            if not isinstance(self.fs, LocalFileSystem):
+                self._making(key.rsplit("/", 1)[0])
+                return self._pipe(key, name, data, new=new)
+            with NamedTemporaryFile(prefix="core-upload-") as file:
+                file.write(data)
+                file.flush()
+                return self._send(file.name, key, new=new)
+
+    def _pipe(self, key: str, name: str, data: bytes, *, new: bool) -> bool:
+        try:
+            self.fs.pipe_file(key, data, **({"mode": "create"} if new else {}))
+        except FileExistsError:
+            return False
+        except Exception as error:  # border of a library: each file system has its own word for "it is there"
+            if new and self._has(key):
+                return False
+            raise store_error(self.uri, f"write {name} to", error) from error
+        return True
+
+    def _named(self, name: str) -> str:
+        return f"{self.root}/{'/'.join(check_name(name))}"
+
+    def _has(self, key: str) -> bool:
+        try:
+            self.fs.invalidate_cache()
+            return bool(self.fs.exists(key))
+        except Exception as error:  # border of a library
+            raise store_error(self.uri, "read from", error) from error
+
+    def _making(self, folder: str) -> None:
+        try:
+            self.fs.makedirs(folder, exist_ok=True)
+        except Exception as error:  # border of a library
+            raise store_error(self.uri, "write to", error) from error
+
+    def read(self, name: str) -> bytes:
+        """The object's bytes, in one request."""
+        key = self._named(name)
+        try:
+            return bytes(self.fs.cat_file(key, **self._reading))
+        except FileNotFoundError:
+            raise NotFoundError(f"object {name!r} is not in {self.uri}") from None
+        except Exception as error:  # border of a library
+            raise store_error(self.uri, "read from", error) from error
+
+    def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Many requests at a time where the file system can."""
+        for start in range(0, len(names), MANY):
+            some = {self._named(name): name for name in names[start : start + MANY]}
+            try:
+                found = self.fs.cat(list(some), on_error="return", **self._reading)
+            except Exception as error:  # border of a library
+                raise store_error(self.uri, "read from", error) from error
+            for key, name in some.items():
+                data = found.get(key)
+                if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):
+                    raise store_error(self.uri, "read from", data) from data
+                yield name, None if data is None or isinstance(data, Exception) else bytes(data)
+
+    @cached_property
+    def _reading(self) -> dict[str, Any]:
+        """Options that keep the file system from asking for the size of a small object first."""
+        one = getattr(self.fs, "_cat_file", None)
+        return {"max_concurrency": 1} if one and "max_concurrency" in signature(one).parameters else {}
+
+    def names(self, folder: str) -> Iterator[Named]:
+        """Every object below the folder, asked anew."""
+        try:
+            self.fs.invalidate_cache()
+            found = self.fs.find(self._named(folder), detail=True)
+        except FileNotFoundError:
+            return
+        except Exception as error:  # border of a library
+            raise store_error(self.uri, "list", error) from error
+        for key, info in found.items():
+            yield Named(key[len(self.root) + 1 :], int(info["size"]), _modified(info))
+
+    def remove(self, name: str) -> None:
+        """Remove the object."""
+        self._remove(self._named(name))
 
     def publish(self, file: str, digest: str) -> None:
         """Send a local file to the blob's key; readers see all of it or nothing."""
-        key = self.key(digest)
+        self._send(file, self.key(digest))
+
+    def _send(self, file: str, key: str, *, new: bool = False) -> bool:
         part = key if self.atomic else f"{self.root}/{TEMPORARY}/{os.urandom(8).hex()}"
         try:
             self.fs.makedirs(part.rsplit("/", 1)[0], exist_ok=True)
@@ -115,17 +209,24 @@ class FsspecArtifactStore(ArtifactStore):
                 self.fs.put_file(file, part)
                 if part != key:
                     self.fs.makedirs(key.rsplit("/", 1)[0], exist_ok=True)
-                    self._move(part, key)
+                    self._move(part, key, new=new)
             except BaseException:
                 if part != key:
                     self._drop(part)
                 raise
         except Exception as error:  # border of a library
+            if new and isinstance(error, FileExistsError):
+                return False
             raise store_error(self.uri, "write to", error) from error
+        return True
 
-    def _move(self, part: str, key: str) -> None:
+    def _move(self, part: str, key: str, *, new: bool) -> None:
         if isinstance(self.fs, LocalFileSystem):
             os.chmod(part, 0o444)  # a memory map's user must not spoil it
+            if new:
+                os.link(part, key)
+                os.unlink(part)
+                return
             os.replace(part, key)  # `mv` would copy where it cannot rename, and that is not atomic
         else:
             self.fs.mv(part, key)

@@ -6,7 +6,7 @@ import os
 
 from core.builtin.stores.trouble import LENGTH, hex_of, store_error
 from core.errors import NotFoundError
-from core.ports.artifact_store import ArtifactStore, Blob
+from core.ports.artifact_store import ArtifactStore, Blob, Named, check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,6 +97,49 @@ class LocalArtifactStore(ArtifactStore):
         except OSError as error:
             raise store_error(self.uri, "list", error) from error
 
+    def write(self, name: str, data: bytes, *, new: bool = False) -> bool:
+        """A file of that name; a hard link makes a new one appear whole, and only once."""
+        path = os.path.join(self.root, *check_name(name))
+        upload = self.begin()
+        try:
+            upload.write(data)
+            return upload.publish(path, new=new)
+        finally:
+            upload.abort()
+
+    def read(self, name: str) -> bytes:
+        """The file's bytes."""
+        try:
+            with open(os.path.join(self.root, *check_name(name)), "rb") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFoundError(f"object {name!r} is not in {self.uri}") from None
+        except OSError as error:
+            raise store_error(self.uri, "read from", error) from error
+
+    def names(self, folder: str) -> Iterator[Named]:
+        """Every file below the folder."""
+        top = os.path.join(self.root, *check_name(folder))
+        try:
+            for where, _, files in os.walk(top, onerror=_unless_gone):
+                for file in files:
+                    path = os.path.join(where, file)
+                    stat = _stat(path)
+                    if stat is not None:
+                        name = os.path.relpath(path, self.root).replace(os.sep, "/")
+                        yield Named(name, stat.st_size, stat.st_mtime)
+        except OSError as error:
+            raise store_error(self.uri, "list", error) from error
+
+    def remove(self, name: str) -> None:
+        """Remove the file."""
+        try:
+            os.unlink(os.path.join(self.root, *check_name(name)))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise store_error(self.uri, "delete from", error) from error
+
     def tidy(self, before: float, *, dry_run: bool = False) -> int:
         """Remove temporary files older than `before`."""
         count = 0
@@ -139,25 +182,33 @@ class _FileUpload:
 
     def commit(self, digest: str) -> None:
         """Rename the file to its place; a blob already there has the same bytes, or was spoilt and is mended so."""
-        target = self._store._file(digest)
+        self.publish(self._store._file(digest))
+
+    def publish(self, target: str, *, new: bool = False) -> bool:
+        """Give the file the path `target`; with `new`, only if there is none, which it tells."""
         folder = os.path.dirname(target)
+        put = os.link if new else os.replace
         try:
             if self._store.fsync:
                 os.fsync(self._fd)
             fd, self._fd = self._fd, -1
             os.close(fd)
             try:
-                os.replace(self._path, target)
+                put(self._path, target)
             except FileNotFoundError:
                 os.makedirs(folder, exist_ok=True)
-                os.replace(self._path, target)
+                put(self._path, target)
                 if self._store.fsync:
                     _sync_folder(self._store.root)
             if self._store.fsync:
                 _sync_folder(folder)
+        except FileExistsError:
+            return False
         except OSError as error:
             raise store_error(self._store.uri, "write to", error) from error
-        self._path = ""
+        if not new:
+            self._path = ""  # else `abort` removes the other name
+        return True
 
     def abort(self) -> None:
         """Close and remove the temporary file."""
@@ -182,3 +233,15 @@ def _sync_folder(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None  # removed under our eyes
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error

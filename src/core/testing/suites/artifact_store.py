@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from blake3 import blake3
 
-from core.errors import NotFoundError
+from core.errors import ConfigurationError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from core.ports.artifact_store import ArtifactStore
@@ -158,3 +159,68 @@ class ArtifactStoreSuite:
         wrong.commit(digest)
         self.put(store, b"right")
         assert self.get(store, digest) == b"right"
+
+    # objects with names: a store without them passes, its stacks just keep no journal
+
+    @pytest.fixture
+    def named(self, store: ArtifactStore) -> ArtifactStore:
+        """The store under test, if it has objects with names."""
+        try:
+            list(store.names("runs"))
+        except ConfigurationError:
+            pytest.skip("keeps no objects with names")
+        return store
+
+    def test_objects_have_names(self, named: ArtifactStore) -> None:
+        """They are written whole, replaced, listed by folder, read one by one or many at a time, and removed."""
+        for name in ("runs/a/one.json", "runs/a/b/two", "runs/ab", "other/a/three"):
+            assert named.write(name, name.encode())
+        assert named.write("runs/a/one.json", b"")
+        assert named.read("runs/a/one.json") == b""
+        listed = {each.name: each.size for each in named.names("runs/a")}
+        assert listed == {"runs/a/one.json": 0, "runs/a/b/two": 12}
+        assert all(abs(each.modified - time.time()) < 24 * 3600 for each in named.names("runs"))
+        assert len(list(named.names("runs"))) == 3
+        assert list(named.names("runs/nothing")) == []
+        found = dict(named.read_all(["runs/ab", "runs/none", "other/a/three"]))
+        assert found == {"runs/ab": b"runs/ab", "runs/none": None, "other/a/three": b"other/a/three"}
+        named.remove("runs/ab")
+        named.remove("runs/ab")
+        with pytest.raises(NotFoundError):
+            named.read("runs/ab")
+
+    def test_a_new_object_is_new_once(self, named: ArtifactStore) -> None:
+        """Of many at a time one writes it, and what is there stays."""
+        won: list[int] = []
+
+        def try_it(number: int) -> None:
+            if named.write("runs/once", b"%d" % number, new=True):
+                won.append(number)
+
+        crowd = [threading.Thread(target=try_it, args=(number,)) for number in range(8)]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join()
+        assert [b"%d" % number for number in won] == [named.read("runs/once")]
+        assert not named.write("runs/once", b"late", new=True)
+        assert named.write("runs/once", b"replaced")
+        assert named.read("runs/once") == b"replaced"
+
+    def test_blobs_and_named_objects_do_not_mix(self, named: ArtifactStore) -> None:
+        """Neither shows in the listing of the other, however it is called."""
+        named.write("runs/" + "a" * 60, b"object")
+        named.write("runs/ab/" + "a" * 62, b"object")
+        digest = self.put(named, b"blob")
+        assert [blob.digest for blob in named.list()] == [digest]
+        assert len(list(named.names("runs"))) == 2
+
+    @pytest.mark.parametrize(
+        "name", ["", "a/b", "../x", "runs/../x", "/runs", "runs//a", "runs/ ", "runs/" + "x" * 300, "runs/\0", "tmp/ab"]
+    )
+    def test_hostile_names_name_nothing(self, named: ArtifactStore, name: str) -> None:
+        """Not a file elsewhere, not a blob, not a crash."""
+        with pytest.raises(UsageError):
+            named.write(name, b"x")
+        with pytest.raises(UsageError):
+            named.read(name)

@@ -90,6 +90,14 @@ class LeaseSuite:
             store.renew(lease._replace(name="unknown"), 60)
         store.release(lease._replace(name="unknown"))
 
+    def test_an_epoch_that_is_asked_for_is_the_least(self, store: TrackingStore) -> None:
+        assert store.acquire("run", "a", 60, 5).epoch == 5
+        assert store.acquire("run", "a", 60, 3).epoch == 5
+        lease = store.acquire("run", "a", 60, 7)
+        assert store.renew(lease, 60) == store.lease("run")
+        store.release(lease)
+        assert store.acquire("run", "b", 60, 2).epoch == 8
+
     def test_a_fence_keeps_the_silent_owner_out(self, store: TrackingStore) -> None:
         old = store.acquire(run_id(1), "a", 0.1)
         store.append([started()], old)

@@ -1,0 +1,82 @@
+"""Events and documents to the bytes of one object, and back; what others may have written there is checked first."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+
+from core.builtin.journal.layout import NOBODY, digest_of, spelled
+from core.errors import CorruptDataError
+from core.model.event import Event
+from core.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+FORMAT = 1
+"""Version of the objects; what a later version of core writes is left for it."""
+LARGEST = 64 << 20
+"""Bytes of an object that is read at all."""
+_WHOLE = 1 << 62
+
+
+class Batch(Value):
+    """What one object holds."""
+
+    events: Sequence[Event]
+    documents: Mapping[str, str]
+
+
+def pack(batch: Batch) -> bytes:
+    """Its bytes: JSON in ASCII."""
+    events = [(*event[:5], str(event.kind), *event[6:]) for event in batch.events]
+    data = {"core": "journal", "format": FORMAT, "events": events, "documents": dict(batch.documents)}
+    return json.dumps(data, separators=(",", ":")).encode("ascii")
+
+
+def unpack(name: str, data: bytes) -> Batch:
+    """What the object called `name` holds; raises `CorruptDataError` that says why it can't be used."""
+    _, run, _, file = name.split("/")
+    if file.rpartition("-")[2] != f"{digest_of(data)}.json":
+        raise _unusable(name, "its bytes are not those that its name tells: it is half-written, or was changed")
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _unusable(name, f"it is no JSON ({type(error).__name__})") from None
+    if not isinstance(told, dict) or told.get("core") != "journal":
+        raise _unusable(name, "it is no part of a journal")
+    if told.get("format") != FORMAT:
+        raise _unusable(name, f"its format is {told.get('format')!r}, this version of core reads {FORMAT}")
+    rows, documents = told.get("events"), told.get("documents")
+    if not isinstance(rows, list) or not isinstance(documents, dict) or not (rows or run == NOBODY):
+        raise _unusable(name, "it has no events")
+    if not all(isinstance(text, str) for text in documents.values()):
+        raise _unusable(name, "a document in it is no text")
+    for row in rows:
+        wrong = _wrong(row, run)
+        if wrong:
+            raise _unusable(name, f"event {str(row)[:100]!r}: {wrong}")
+    return Batch([Event._make(row[: len(Event._fields)]) for row in rows], documents)
+
+
+def _wrong(row: Any, run: str) -> str:
+    """What is wrong with an event in the folder `run`; later versions may add fields at the end."""
+    if not isinstance(row, list) or len(row) < len(Event._fields):
+        return "it is no event"
+    event = Event._make(row[: len(Event._fields)])
+    told: Any = event.at
+    texts = (event.run, event.step, event.writer, event.kind, event.project, event.actor)
+    numbers = (event.attempt, event.seq, event.epoch, event.version)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(event.data, dict):
+        return "a field is of another type"
+    if not all(type(number) is int and 0 <= number < _WHOLE for number in numbers):
+        return "a number is of another type, negative or too large"
+    if type(told) not in {int, float} or not isfinite(told):
+        return "its time is no number"
+    return "" if spelled(event.run) == run else "it is of another run"
+
+
+def _unusable(name: str, why: str) -> CorruptDataError:
+    return CorruptDataError(f"object {name!r}: {why}", "it is left alone; look at it, and remove it if nobody needs it")

@@ -1,0 +1,286 @@
+"""Tracking store whose truth is a journal in an artifact store; what it asks often is answered from a folded index."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+
+from core.builtin.journal.batch import Batch, pack
+from core.builtin.journal.fold import fold
+from core.builtin.journal.layout import CLAIMS, LEASE, NOBODY, RUNS, batch_name, folder_of, sort, spelled
+from core.builtin.journal.leases import JournalClock, JournalLeases
+from core.builtin.sqlite.tracking import SqliteTrackingStore
+from core.errors import NotFoundError
+from core.model.states import RunState
+from core.ports.tracking_store import TrackingStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from core.builtin.journal.fold import Aside
+    from core.builtin.journal.layout import LeaseMark, Listing
+    from core.model.event import Event
+    from core.model.plan import CachedResult
+    from core.ports.artifact_store import ArtifactStore
+    from core.ports.tracking_store import LatestAttempt, Lease, RunRow
+
+FRESH = 1.0
+"""Seconds for which a whole listing of the journal is not asked for again, where the port allows it."""
+CLAIMED = 900.0
+"""Seconds after which a claim that was not given up is anybody's."""
+
+
+class JournalTrackingStore(TrackingStore):
+    """Keeps runs in the artifact store `area`, beside the blobs.
+
+    A call of `append` becomes one object for each run that it has events of: all or nothing for each. What others wrote
+    is listed when it is asked for, and each object is read once. The index is a database in a temporary folder.
+    """
+
+    def __init__(self, area: ArtifactStore) -> None:
+        self.uri = f"{area.uri}/{RUNS}"
+        self.aside: list[Aside] = []
+        """Objects that could not be used, newest last."""
+        self._area = area
+        self._clock = JournalClock()
+        self._leases = JournalLeases(area, self._clock)
+        self._folder = tempfile.mkdtemp(prefix="core-journal-")
+        self._index = SqliteTrackingStore(os.path.join(self._folder, "index.db"), self._clock)
+        self._seen: set[str] = set()
+        self._own: dict[
+            tuple[str, str], int
+        ] = {}  # by run and writer: the last seq, where this store knows all of them
+        self._marks: dict[str, LeaseMark] = {}
+        self._looked = float("-inf")
+        self._lock = threading.RLock()
+
+    # events
+
+    def append(
+        self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
+    ) -> None:
+        """See the port: one listing where there is a fence, and one write for each run."""
+        with self._lock:
+            if fence is not None:
+                self._leases.check(fence)
+            fresh = self._unknown(events)
+            self._index.append(events, None, documents)
+            try:
+                self._publish(fresh, documents or {})
+            except BaseException:
+                for run in {event.run for event in events}:
+                    self._forget(run)
+                raise
+            for event in events:
+                place = event.run, event.writer
+                self._own[place] = max(self._own.get(place, -1), event.seq)
+
+    def _unknown(self, events: Sequence[Event]) -> list[Event]:
+        """Those that the journal does not have, as far as a fresh look at runs of unknown writers tells."""
+        if all(event.seq > self._own.get((event.run, event.writer), -1) for event in events):
+            strange = {event.run for event in events if (event.run, event.writer) not in self._own}
+        else:
+            strange = {event.run for event in events}
+        known: set[tuple[str, str, int, str, int]] = set()
+        for run in strange:
+            self._refresh(run)
+            known.update(event[:5] for event in self._index.events(run))
+        return [event for event in events if event[:5] not in known]
+
+    def _publish(self, events: Sequence[Event], documents: Mapping[str, str]) -> None:
+        runs: dict[str, list[Event]] = {}
+        for event in events:
+            runs.setdefault(event.run, []).append(event)
+        if documents and not runs:
+            runs[NOBODY] = []
+        for run, own in runs.items():
+            data = pack(Batch(own, documents))
+            documents = {}
+            name = batch_name(run, own[0].writer, own[0].seq, data) if own else batch_name(run, NOBODY, 0, data)
+            self._area.write(name, data)
+            self._seen.add(name)
+
+    def events(self, run: str, step: str | None = None) -> list[Event]:
+        """See the port: one listing, and what is new."""
+        with self._lock:
+            self._refresh(run)
+            return self._index.events(run, step)
+
+    def news(self, run: str) -> list[Event]:
+        """Events of `run` that this store has neither given by `news` before nor appended itself: one listing."""
+        with self._lock:
+            listing = sort(self._area.names(folder_of(run)))
+            found: list[Event] = []
+            self._take(listing, found)
+            return found
+
+    def document(self, digest: str) -> str:
+        """See the port."""
+        with self._lock:
+            try:
+                return self._index.document(digest)
+            except NotFoundError:
+                self._refresh_all(fresh=True)
+                return self._index.document(digest)
+
+    # runs
+
+    def runs(
+        self,
+        project: str | None = None,
+        *,
+        limit: int | None = 50,
+        before: str | None = None,
+        pipeline: str | None = None,
+        state: str | None = None,
+    ) -> list[RunRow]:
+        """See the port: one listing of the whole journal, what is new, and the leases of runs that have not ended."""
+        with self._lock:
+            self._adopt(self._refresh_all(fresh=True))
+            return self._index.runs(project, limit=limit, before=before, pipeline=pipeline, state=state)
+
+    def _adopt(self, listing: Listing) -> None:
+        """Let the index know the leases of runs that have not ended; only what changed is read."""
+        open_states = (RunState.RUNNING, RunState.LOST)
+        for row in [row for state in open_states for row in self._index.runs(state=state, limit=None)]:
+            mark = listing.leases.get(spelled(row.id))
+            if mark is None or self._marks.get(row.id) == mark:
+                continue
+            lease = self._leases.read(row.id, mark)
+            if lease is not None:
+                self._index.adopt(lease)
+                self._marks[row.id] = mark
+
+    def find_run(self, prefix: str, project: str | None = None) -> list[str]:
+        """See the port."""
+        with self._lock:
+            self._refresh_all(fresh=True)
+            return self._index.find_run(prefix, project)
+
+    def delete_run(self, run: str) -> None:
+        """See the port. Who has folded the run into a database keeps it there; its lease stays."""
+        with self._lock:
+            self._refresh(run)
+            self._index.delete_run(run)
+            for each in list(self._area.names(folder_of(run))):
+                if each.name.split("/")[2] != LEASE:
+                    self._area.remove(each.name)
+            self._forget(run)
+
+    # results
+
+    def cached(self, keys: Iterable[str], project: str = "default", *, fresh: bool = False) -> dict[str, CachedResult]:
+        """See the port."""
+        with self._lock:
+            self._refresh_all(fresh=fresh)
+            return self._index.cached(keys, project, fresh=True)
+
+    def latest(self, pipeline: str, step: str, project: str = "default") -> LatestAttempt | None:
+        """See the port."""
+        with self._lock:
+            self._refresh_all()
+            return self._index.latest(pipeline, step, project)
+
+    def recorded(self, digest: str) -> bool:
+        """See the port. It says nothing about who wrote the event: see `trusted` in the settings of artifact stores."""
+        with self._lock:
+            if self._index.recorded(digest):
+                return True
+            self._refresh_all(fresh=True)
+            return self._index.recorded(digest)
+
+    # leases and claims
+
+    def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
+        """See the port."""
+        return self._leases.acquire(name, owner, seconds, epoch)
+
+    def renew(self, lease: Lease, seconds: float) -> Lease:
+        """See the port."""
+        return self._leases.renew(lease, seconds)
+
+    def release(self, lease: Lease) -> None:
+        """See the port."""
+        self._leases.release(lease)
+
+    def lease(self, name: str) -> Lease | None:
+        """See the port."""
+        return self._leases.lease(name)
+
+    def claim(self, name: str, owner: str) -> bool:
+        """See the port: a write; whether an owner is dead is not known here, its claim runs out after `CLAIMED`."""
+        place, data = f"{CLAIMS}/{spelled(name)}", owner.encode("utf-8", "surrogatepass")
+        if self._area.write(place, data, new=True):
+            return True
+        try:
+            if self._area.read(place) == data:
+                return True
+        except NotFoundError:
+            return self._area.write(place, data, new=True)  # just given up
+        old = [each for each in self._area.names(CLAIMS) if each.name == place]
+        if not old or old[0].modified > self._clock() - CLAIMED:
+            return False
+        self._area.remove(place)
+        return self._area.write(place, data, new=True)
+
+    def unclaim(self, name: str, owner: str) -> None:
+        """See the port."""
+        place = f"{CLAIMS}/{spelled(name)}"
+        try:
+            if self._area.read(place) == owner.encode("utf-8", "surrogatepass"):
+                self._area.remove(place)
+        except NotFoundError:
+            return
+
+    def now(self) -> float:
+        """See the port."""
+        return self._clock()
+
+    def close(self) -> None:
+        """Remove the index; the artifact store stays open."""
+        self._index.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    # the index
+
+    def _refresh(self, run: str) -> None:
+        self._take(sort(self._area.names(folder_of(run))))
+
+    def _refresh_all(self, *, fresh: bool = False) -> Listing:
+        if not fresh and time.monotonic() - self._looked < FRESH:
+            return sort(())
+        listing = sort(self._area.names(RUNS))
+        self._take(listing)
+        self._looked = time.monotonic()
+        return listing
+
+    def _take(self, listing: Listing, found: list[Event] | None = None) -> None:
+        """Fold what is new; a listing that lacks what was seen before is late, and nothing is forgotten."""
+        new = [name for name in listing.batches if name not in self._seen]
+        if not new:
+            return
+
+        def append(_: list[str], batch: Batch) -> None:
+            self._index.append(batch.events, None, batch.documents)
+            if found is not None:
+                found.extend(batch.events)
+
+        folded = fold(self._area, new, append)
+        self._seen.update(folded.names)
+        for aside in folded.aside:
+            self._seen.add(aside.name)
+            self.aside.append(aside)
+
+    def _forget(self, run: str) -> None:
+        """Let the next look at `run` begin anew."""
+        folder = folder_of(run) + "/"
+        self._seen = {name for name in self._seen if not name.startswith(folder)}
+        self._own = {place: seq for place, seq in self._own.items() if place[0] != run}
+        try:
+            self._index.delete_run(run)
+        except NotFoundError:
+            return
