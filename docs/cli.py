@@ -68,8 +68,12 @@ which JSON lacks, are null.
 an object: `of` (`run`, `step`, `attempt`), `run` (its own id, or null), `changes` (a list of texts), `error` (or
 null), `metadata`, `outputs` (as above, with `same`: true, false, or null where nothing was recorded).
 
-`core stack list -o json`: `name`, `active`, `components`. `core doctor -o json`: `check`, `state` (`ok`, `warning`,
-`problem`), `detail`, `hint`. `core config show -o json`: `name`, `value`, and with `--origin` `origin`.
+`core stack list -o json`: `name`, `active`, `components` (type to name), `origin`. `core artifact-store list -o json`,
+and that of every component type: `name`, `flavor`, `settings`, `connector`, `resource_id`, `origin`, `stacks`.
+
+`core doctor -o json`: `check`, `state` (`ok`, `warning`, `problem`), `detail`, `hint`.
+
+`core config show -o json`: `name`, `value`, and with `--origin` `origin`.
 """
 
 

@@ -19,6 +19,10 @@ FOLDER = ".core"
 """Name of the folder in which a project that ran `core init` keeps its own state."""
 
 
+STACKS = ("stacks", "components")
+"""Tables of `[tool.core]` that are no settings: `core.stack` reads them."""
+
+
 class Settings(Value):
     """What a person may set. Each field is also the name in a file and, as `CORE_<NAME>`, in the environment."""
 
@@ -164,6 +168,8 @@ def _from_file(path: str, table: tuple[str, ...]) -> Iterator[tuple[str, Any, st
     if table and b"tool.core" not in data and b"[tool]" not in data:  # spares most projects the import of tomllib
         return
     for key, value, line in _toml_items(path, data, table):
+        if table and key in STACKS:
+            continue
         where = f"{os.path.basename(path)}:{line}" if line else os.path.basename(path)
         name = _known(key.replace("-", "_"), f"{path}:{line}", shown=key)
         yield name, _check(name, value, f"{path}:{line}", os.path.dirname(path)), where

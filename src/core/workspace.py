@@ -8,6 +8,7 @@ import time
 from functools import cached_property
 
 from core.artifacts import load
+from core.builtin.sqlite.active import active_stack
 from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.context import Importing, compiling
@@ -16,7 +17,7 @@ from core.logs import read
 from core.model.graph import Graph, parse
 from core.plugins.registry import Registry
 from core.settings import resolve
-from core.stack import Stack, open_stack
+from core.stack import DEFAULT, Stack, open_stack
 from core.version import VERSION
 from core.view import RunView, Source
 
@@ -145,6 +146,14 @@ class Workspace:
         kinds = ("secret", "service_connector")
         return any(self.catalog.list(kind, self.settings.project) for kind in kinds)
 
+    @property
+    def active(self) -> str:
+        """Name of the active stack: as the settings say, else as `core stack set` did, else `default`."""
+        if self.settings.stack:
+            return self.settings.stack
+        with self:
+            return active_stack(self.database, self.settings.project) or DEFAULT
+
     @cached_property
     def registry(self) -> Registry:
         """Plugins and built-ins."""
@@ -153,7 +162,8 @@ class Workspace:
     @cached_property
     def stack(self) -> Stack:
         """The active stack."""
-        return open_stack(self.settings)
+        with self:
+            return open_stack(self)
 
     def planner(self, graph: Graph, specs: Mapping[str, StepSpec], no_cache: bool | frozenset[str]) -> Planner:  # noqa: FBT001
         """Decides what each node does now."""

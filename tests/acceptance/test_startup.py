@@ -43,7 +43,10 @@ def test_importing_step_and_pipeline_imports_nothing_heavy(python: Callable) -> 
 
 
 @pytest.mark.parametrize("runs", [1, 2])
-def test_a_recorded_run_imports_nothing_heavy(python: Callable, tmp_path: Path, runs: int) -> None:
+def test_a_recorded_run_imports_nothing_heavy(
+    python: Callable, tmp_path: Path, runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORE_PLUGINS_BLOCK", "*")  # a plugin brings pluggy; here it stands in the environment of tests
     script = tmp_path / "hello.py"
     script.write_text(HELLO + "\nif __name__ == '__main__':" + "\n    greet()" * runs + SHOW)
     assert heavy(python(script).stdout) == set()

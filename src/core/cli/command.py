@@ -39,6 +39,7 @@ class Parser(ArgumentParser):
         text = f"{command.summary}\n\n{command.details}".strip()
         super().__init__(prog=prog, description=text, allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter)
         self._open = command.open
+        self._spaced = False
         command.arguments(self)
         self.add_argument(
             "--set",
@@ -69,7 +70,9 @@ class Parser(ArgumentParser):
         own: list[str] = []
         given: dict[str, str | None] = {}
         takes = False
-        for word in words:
+        todo = [*words]
+        while todo:
+            word = todo.pop(0)
             name, equals, value = word.partition("=")
             known = dashed([name])[0]
             if takes or not name.startswith("--") or known == "--":
@@ -81,6 +84,8 @@ class Parser(ArgumentParser):
             elif name[2:] in given:
                 self.error(f"{name} is given twice")
             else:
+                if self._spaced and not equals and todo and not todo[0].startswith("-"):
+                    equals, value = "=", todo.pop(0)
                 given[name[2:]] = value if equals else None
         return own, given
 
@@ -88,6 +93,10 @@ class Parser(ArgumentParser):
         """Whether the option takes the next word."""
         action = self._option_string_actions.get(word)
         return action is not None and action.nargs != 0
+
+    def spaced(self) -> None:
+        """Let an option that only the data knows take the next word too: `--path x` as `--path=x`."""
+        self._spaced = True
 
     @property
     def actions(self) -> list[Action]:

@@ -35,7 +35,11 @@ NOUNS = {
     "pipeline": "check, draw and list the pipelines of a file",
     "runs": "list, show, compare, resume, cancel and replay runs, read their logs",
     "artifact": "list, show and load what steps returned",
-    "stack": "list stacks",
+    "stack": "register stacks, list them, make one active",
+    "orchestrator": "register and list what runs steps",
+    "artifact-store": "register and list what keeps artifacts",
+    "container-registry": "register and list what keeps images",
+    "image-builder": "register and list what makes images",
     "service-connector": "register what authenticates to a cloud, and see what it reaches",
     "secret": "keep values encrypted, for settings and steps to refer to",
     "gc": "delete what no kept run needs",
@@ -44,7 +48,7 @@ NOUNS = {
     "completion": "print a script that completes commands in your shell",
     "version": "print the version",
 }
-"""Noun to one line about it; the module is `core.cli.<noun>`."""
+"""Noun to one line about it; the module is `core.cli.<noun>`, with `_` for `-`."""
 
 
 def main(words: Sequence[str] | None = None) -> int:

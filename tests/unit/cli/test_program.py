@@ -180,13 +180,13 @@ def test_a_real_process_in_a_poor_locale(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("project")
 def test_a_noun_imports_only_its_own_module() -> None:
     code = (
-        "import sys; from core.cli import main; main(['stack', 'list']); "
+        "import sys; from core.cli import main; main(['config', 'show']); "
         "print(sorted(m for m in sys.modules if m.startswith('core.cli.')), file=sys.stderr); "
         "print(sorted({'typer', 'rich', 'yaml', 'pydantic', 'pluggy', 'sqlite3', 'json'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules, heavy = done.stderr.splitlines()
-    assert modules == str([f"core.cli.{name}" for name in ("command", "output", "program", "stack")])
+    assert modules == str([f"core.cli.{name}" for name in ("command", "config", "output", "program")])
     assert heavy == "[]"
 
 

@@ -58,7 +58,8 @@ def test_stack_list(core: Core) -> None:
     assert row == {
         "name": "default",
         "active": True,
-        "components": {"orchestrator": "local", "artifact_store": "local"},
+        "components": {"orchestrator": "default", "artifact_store": "default"},
+        "origin": "built in",
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class LocalSettings(BaseModel):
@@ -17,6 +18,12 @@ class LocalSettings(BaseModel):
         default="process",
         description="What a published artifact survives: the death of any process, or also a loss of power (fsync).",
     )
+
+    @field_validator("path")
+    @classmethod
+    def absolute(cls, path: str, info: ValidationInfo) -> str:
+        """One store wherever it is used from: a relative path is read against the folder of whoever wrote it."""
+        return os.path.abspath(os.path.join((info.context or {}).get("folder", ""), os.path.expanduser(path)))
 
 
 class FsspecSettings(BaseModel):

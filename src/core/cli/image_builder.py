@@ -1,0 +1,7 @@
+"""`core image-builder`: see `component.py`."""
+
+from __future__ import annotations
+
+from core.cli.component import commands
+
+COMMANDS = commands("image_builder")

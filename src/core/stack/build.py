@@ -1,0 +1,110 @@
+"""Builds components from their entries: flavor's class, checked settings, credentials of the linked connector."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from core.errors import CoreError, PluginError
+from core.stack.entries import BUILT_IN, TYPES, Shelf, command
+from core.stack.opened import Stack, default_store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    from core.connectors import Connectors
+    from core.plugins.registry import Registry
+    from core.ports.catalog import Catalog
+    from core.ports.component import Component
+    from core.secrets import Secrets
+    from core.settings import Settings
+    from core.stack.entries import ComponentEntry
+
+    class Means(Protocol):
+        """What stacks are opened with; a `Workspace` is one."""
+
+        settings: Settings
+
+        def __enter__(self) -> Any: ...
+        def __exit__(self, *error: object) -> None: ...
+        @property
+        def active(self) -> str:
+            """Name of the active stack."""
+
+        @property
+        def catalog(self) -> Catalog:
+            """Where components and stacks are kept."""
+
+        @property
+        def registry(self) -> Registry:
+            """Flavors."""
+
+        @property
+        def secrets(self) -> Secrets:
+            """Fills references to secrets in."""
+
+        @property
+        def connectors(self) -> Connectors:
+            """Gives credentials."""
+
+
+def assemble(means: Means, name: str) -> Stack:
+    """The stack `name`; raises `NotFoundError` when it, or a component of it, does not exist."""
+    shelf = shelf_of(means)
+    parts = shelf.stack(name).components
+    built = {kind: partial(_built, means, shelf.component(kind, parts[kind])) for kind in TYPES if kind in parts}
+    return Stack(name, **built)
+
+
+def _built(means: Means, entry: ComponentEntry) -> Component:
+    with means:  # it may be wanted long after the stack was opened
+        return build(means, entry)
+
+
+def shelf_of(means: Means) -> Shelf:
+    """Every component and stack that `means` can reach."""
+    return Shelf(means.catalog, means.settings.project)
+
+
+def build(means: Means, entry: ComponentEntry) -> Component:
+    """The component that `entry` describes, ready for use.
+
+    Raises `ConfigurationError` for wrong settings, `NotFoundError` for a flavor that is not installed, `PluginError`
+    for one that fails.
+    """
+    if entry.origin == BUILT_IN and entry.kind == "artifact_store":
+        return default_store(means.settings)
+    cls = means.registry.flavor(entry.kind, entry.flavor)
+    settings = checked(means, entry, cls)
+    try:
+        component: Component = cls(settings) if settings is not None else cls()
+    except CoreError as error:
+        raise about(entry, error) from error
+    except Exception as error:  # border of a plugin
+        what = f"{entry.noun} (flavor {entry.flavor!r}) could not be built: {type(error).__name__}: {error}"
+        raise PluginError(what, f"see `{command(entry.kind)} describe {entry.name}`") from error
+    component.name = entry.name
+    if entry.connector:
+        resource_id = entry.resource_id or component.resource_id()
+        component.credentials = means.connectors.credentials(entry.connector, cls.resource_type, resource_id)
+    return component
+
+
+def checked(means: Means, entry: ComponentEntry, cls: Any) -> Any:
+    """The settings model of `entry`, secrets filled in; None where the flavor `cls` has nothing to set."""
+    if cls.Settings is None and not entry.settings:
+        return None
+    from core.stack.fields import validate  # start-up time: it brings pydantic
+
+    return validate(entry, cls, resolved(means, entry))
+
+
+def resolved(means: Means, entry: ComponentEntry) -> dict[str, Any]:
+    """The settings of `entry` with secrets in the place of `{{secret.key}}`."""
+    return means.secrets.resolve(dict(entry.settings), entry.noun)
+
+
+def about(entry: ComponentEntry, error: CoreError) -> CoreError:
+    """`error` with the component that it is about."""
+    said = error.message if entry.noun in error.message else f"{entry.noun} (flavor {entry.flavor!r}): {error.message}"
+    return type(error)(said, error.hint)

@@ -1,0 +1,234 @@
+"""Changes of the catalog: components and stacks are registered, updated, renamed, copied, deleted and connected.
+
+Every change is one compare-and-swap on the revision that was read: of two writers the second gets `ConflictError`.
+"""
+
+from __future__ import annotations
+
+from core.define import check_name
+from core.errors import ConfigurationError, ConflictError, CoreError, PluginError, UsageError
+from core.model.nothing import NOTHING
+from core.ports.catalog import Entry
+from core.stack.build import about, build, checked, shelf_of
+from core.stack.entries import (
+    CATALOG,
+    DEFAULT,
+    NEEDED,
+    TYPES,
+    ComponentEntry,
+    command,
+    component_of,
+    said,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from core.stack.build import Means
+
+
+class Changes:
+    """Changes components and stacks of one workspace. `tell` gets what a person should know besides."""
+
+    def __init__(self, means: Means, tell: Callable[[str], None], actor: str = "") -> None:
+        self.means = means
+        self.tell = tell
+        self.actor = actor
+        self.shelf = shelf_of(means)
+
+    # Components ------------------------------------------------------------------------------------------------------
+
+    def register(self, entry: ComponentEntry, *, verify: bool = True) -> None:
+        """Check `entry`, try it, and keep it; raises `ConflictError` when the name is taken."""
+        check_name(entry.name, said(entry.kind))
+        self._refuse_default(entry.kind, entry.name)
+        entry = self._checked(entry)
+        if verify:
+            self._try(entry)
+        try:
+            self._put(Entry(entry.kind, entry.name, 0, _data(entry)))
+        except ConflictError:
+            hint = f"`{command(entry.kind)} update {entry.name}` changes it; or choose another name"
+            raise ConflictError(f"there is {_article(said(entry.kind))} {entry.name!r} already", hint) from None
+
+    def update(
+        self,
+        kind: str,
+        name: str,
+        settings: Mapping[str, Any] = NOTHING,
+        *,
+        drop: tuple[str, ...] = (),
+        verify: bool = True,
+    ) -> None:
+        """Set some settings of a component, and let those in `drop` go back to their default."""
+        kept, entry = self._read(kind, name)
+        for key in drop:
+            if key not in entry.settings:
+                given = ", ".join(entry.settings) or "none"
+                raise UsageError(f"{entry.noun} has no value of its own for {key!r}", f"it has: {given}")
+        merged = {key: value for key, value in {**entry.settings, **settings}.items() if key not in drop}
+        entry = self._checked(entry._replace(settings=merged))
+        if verify:
+            self._try(entry)
+        self._put(kept._replace(data={**kept.data, **_data(entry)}))
+
+    def connect(self, kind: str, name: str, connector: str, resource_id: str = "", *, verify: bool = True) -> None:
+        """Link a service connector, and try whether it opens what the component needs."""
+        kept, entry = self._read(kind, name)
+        cls = self.means.registry.flavor(kind, entry.flavor)
+        if not cls.resource_type:
+            raise ConfigurationError(
+                f"{entry.noun}: flavor {entry.flavor!r} takes no credentials, so it can't be connected",
+                "nothing is to be done: it works without",
+            )
+        self.means.catalog.get("service_connector", connector, self.shelf.project)
+        entry = entry._replace(connector=connector, resource_id=resource_id)
+        if verify:
+            self._try(entry)
+        self._put(kept._replace(data={**kept.data, **_data(entry)}))
+
+    def disconnect(self, kind: str, name: str) -> str:
+        """Take the link away; gives the name of the connector that it led to."""
+        kept, entry = self._read(kind, name)
+        if not entry.connector:
+            raise UsageError(f"{entry.noun} is linked to no service connector", "there is nothing to disconnect")
+        self._put(kept._replace(data={**kept.data, "connector": "", "resource_id": ""}))
+        return entry.connector
+
+    def copy(self, kind: str, name: str, to: str) -> None:
+        """Register the same component under another name."""
+        self.register(self.shelf.component(kind, name)._replace(name=to, origin=CATALOG), verify=False)
+
+    def rename(self, kind: str, name: str, to: str) -> list[str]:
+        """Give a component another name, and carry the stacks along that have it; gives their names.
+
+        Killed half-way it has done no harm, and the same call ends it.
+        """
+        kept, entry = self._read(kind, name)
+        check_name(to, said(kind))
+        self._refuse_default(kind, to)
+        there = {other.name: other for other in self.shelf.components(kind)}.get(to)
+        if there is None:
+            self._put(Entry(kind, to, 0, kept.data))
+        elif not there.same(entry._replace(name=to)):
+            raise ConflictError(f"there is {_article(said(kind))} {to!r} already", "choose another name")
+        users = self.shelf.users(kind, name)
+        for user in users:
+            self._change_stack(user, {kind: to})
+        self.means.catalog.delete(kind, name, kept.revision, self.shelf.project)
+        return users
+
+    def delete(self, kind: str, name: str) -> None:
+        """Forget a component; raises `ConflictError` naming the stacks that have it."""
+        self._refuse_default(kind, name)
+        users = self.shelf.users(kind, name)
+        if users:
+            raise ConflictError(
+                f"{said(kind)} {name!r} is part of {_listed('stack', users)}",
+                f"give them another (`core stack update {users[0]} ...`), or delete them first",
+            )
+        kept = self.means.catalog.get(kind, name, self.shelf.project)
+        self.means.catalog.delete(kind, name, kept.revision, self.shelf.project)
+
+    # Stacks ----------------------------------------------------------------------------------------------------------
+
+    def register_stack(self, name: str, components: Mapping[str, str]) -> None:
+        """Keep a new stack of `components`; what every stack has and is not named is the default one."""
+        check_name(name, "stack")
+        if name == DEFAULT:
+            raise ConflictError(f"stack {DEFAULT!r} is always there", "choose another name")
+        parts = {**dict.fromkeys(NEEDED, DEFAULT), **components}
+        for kind, part in parts.items():
+            self.shelf.component(kind, part)
+        try:
+            self._put(Entry("stack", name, 0, {"components": _ordered(parts)}))
+        except ConflictError:
+            hint = f"`core stack update {name}` changes it; or choose another name"
+            raise ConflictError(f"there is a stack {name!r} already", hint) from None
+
+    def set_active(self, name: str) -> None:
+        """Make `name` the active stack."""
+        self.shelf.stack(name)
+        kept = next(iter(self.means.catalog.list("active", self.shelf.project)), None)
+        entry = kept or Entry("active", "stack", 0, {})
+        self._put(entry._replace(data={**entry.data, "name": name}))
+
+    # What they share -------------------------------------------------------------------------------------------------
+
+    def _read(self, kind: str, name: str) -> tuple[Entry, ComponentEntry]:
+        """The catalog's entry of a component, raw and read."""
+        self._refuse_default(kind, name)
+        self.shelf.component(kind, name)  # its error knows the names
+        kept = self.means.catalog.get(kind, name, self.shelf.project)
+        return kept, component_of(kept)
+
+    def _refuse_default(self, kind: str, name: str) -> None:
+        if name == DEFAULT and kind in NEEDED:
+            raise ConflictError(
+                f"{said(kind)} {DEFAULT!r} is built in and stays as it is",
+                f"`{command(kind)} register NAME --flavor local` makes one of your own",
+            )
+
+    def _checked(self, entry: ComponentEntry) -> ComponentEntry:
+        """`entry` with its settings as the flavor reads them; raises `ConfigurationError` for what is wrong."""
+        cls = self.means.registry.flavor(entry.kind, entry.flavor)
+        if cls.Settings is None and not entry.settings:
+            return entry
+        from core.stack.fields import kept  # start-up time: it brings pydantic
+
+        return entry._replace(settings=kept(entry, checked(self.means, entry, cls)))
+
+    def _try(self, entry: ComponentEntry) -> None:
+        """Build the component and let it try whether it can be used."""
+        cls = self.means.registry.flavor(entry.kind, entry.flavor)
+        component = build(self.means, entry)
+        if cls.resource_type and not entry.connector:
+            self.tell(
+                f"{entry.noun} was not tried: link a service connector "
+                f"(`{command(entry.kind)} connect {entry.name} --connector CONNECTOR`), "
+                "or it uses the credentials that its machine has"
+            )
+            return
+        verify(entry, component)
+
+    def _change_stack(self, name: str, components: Mapping[str, str]) -> None:
+        kept = self.means.catalog.get("stack", name, self.shelf.project)
+        parts = {**kept.data.get("components", {}), **components}
+        self._put(kept._replace(data={**kept.data, "components": _ordered(parts)}))
+
+    def _put(self, entry: Entry) -> None:
+        self.means.catalog.put(entry._replace(project=self.shelf.project, actor=self.actor))
+
+
+def verify(entry: ComponentEntry, component: Any) -> None:
+    """Let a component try whether it can be used; what it raises names it."""
+    try:
+        component.verify()
+    except CoreError as error:
+        raise about(entry, error) from error
+    except Exception as error:  # border of a plugin
+        what = f"{entry.noun} (flavor {entry.flavor!r}) could not be tried: {type(error).__name__}: {error}"
+        raise PluginError(what, "--no-verify registers it all the same") from error
+
+
+def _data(entry: ComponentEntry) -> dict[str, Any]:
+    return {
+        "flavor": entry.flavor,
+        "settings": dict(entry.settings),
+        "connector": entry.connector,
+        "resource_id": entry.resource_id,
+    }
+
+
+def _ordered(parts: Mapping[str, str]) -> dict[str, str]:
+    return {kind: parts[kind] for kind in TYPES if parts.get(kind)}
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def _listed(noun: str, names: list[str]) -> str:
+    return f"{noun}{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
