@@ -28,6 +28,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def amount(count: float) -> str:
+    """Bytes in powers of ten: `12 B`, `3.4 MB`, `5 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
 def safe(text: str) -> str:
     """`text` with escapes in place of what moves a cursor, changes a colour or turns the reading direction."""
     if text.isprintable():

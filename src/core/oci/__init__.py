@@ -1,0 +1,1 @@
+"""Speaks the OCI distribution API with any container registry: reads images, and appends layers with no engine."""
