@@ -11,10 +11,11 @@ from core.workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from core.diff import RunDiff
+    from core.ports.service_connector import Credentials
     from core.ports.tracking_store import RunRow
     from core.replay import Replay
     from core.view import ArtifactView, RunView
@@ -71,6 +72,14 @@ class Client:
             more = ", ..." if len(found) > 5 else ""
             raise UsageError(f"{run!r} fits several runs: {', '.join(found[:5])}{more}", "give more characters")
         return self.workspace.view(found[0])
+
+    def credentials(self, connector: str, resource_type: str = "", resource_id: str = "") -> Callable[[], Credentials]:
+        """What gives credentials of a service connector whenever it is called: keep it, and call it each time.
+
+        They are renewed in time, in a step that runs for days too. Raises `NotFoundError` and `NotAllowedError`.
+        """
+        with self.workspace as workspace:
+            return workspace.connectors.credentials(connector, resource_type, resource_id)
 
     def _resume(self, run: str) -> RunView:
         from core.resume import resume  # start-up time: few programs go on with a run

@@ -107,6 +107,8 @@ class Bench(Value):
     materializers: Materializers
     trusted: Callable[[str], bool]
     inline_limit: int
+    resolve: Callable[[Any, str], Any] | None = None
+    """Puts secrets where `{{name.key}}` stands, where the step runs; its second argument begins an error's message."""
 
 
 def begin(bench: Bench, task: Task) -> None:
@@ -132,8 +134,9 @@ def perform(bench: Bench, task: Task) -> Result:
     began = time.perf_counter()
     bench.capture.begin(node.id, task.number)
     token = enter(context)
-    variables = _set_environment(spec.options.environment)
+    variables: Mapping[str, str | None] = NOTHING
     try:
+        variables = _set_environment(_environment(bench, task))
         signature = read_signature(spec.function)
         args, kwargs = _arguments(bench, node, signature, task.inputs)
         returned = spec.function(*args, **kwargs)
@@ -343,6 +346,14 @@ def _place_of(function: Callable[..., Any]) -> str:
     """` (file:line)` of the function; empty when it has no code of Python's."""
     code = getattr(function, "__code__", None)
     return f" ({os.path.basename(code.co_filename)}:{code.co_firstlineno})" if code else ""
+
+
+def _environment(bench: Bench, task: Task) -> Mapping[str, str]:
+    """The variables that the step declares, secrets in the place of references to them."""
+    declared = task.spec.options.environment
+    if bench.resolve is None or not any("{{" in value for value in declared.values()):
+        return declared
+    return bench.resolve(declared, f"step {task.node.id!r}")  # type: ignore[no-any-return] # as it was given
 
 
 def _set_environment(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:

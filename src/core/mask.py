@@ -229,7 +229,7 @@ def environment_secrets(environment: Mapping[str, str | None]) -> list[str]:
     """Values of variables whose name says that they are secret, and passwords in URLs."""
     found = []
     for name, value in environment.items():
-        if value is None or len(value) < SHORTEST:
+        if value is None or len(value) < SHORTEST or "{{" in value:  # a reference to a secret tells nothing of it
             continue
         if names_secret(name, value):
             found.append(value.strip())

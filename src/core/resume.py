@@ -65,7 +65,7 @@ def resume(
         no_cache = options.no_cache if pipeline.options.cache else True
         planner = workspace.planner(compiled.graph, compiled.specs, no_cache)
         plan = planner.plan(stack.name)
-        prepare(compiled.specs, stack.orchestrator, workspace.registry.materializers())
+        prepare(compiled.specs, stack.orchestrator, workspace.registry.materializers(), workspace.refer)
         past = _past(view, retry, workspace)
         ending = drive(plan, planner, dict(compiled.specs), workspace.conditions(options), past)
     return outcome(pipeline.name, ending, workspace.view(run))

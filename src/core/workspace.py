@@ -16,7 +16,7 @@ from core.errors import StoreError
 from core.logs import read
 from core.model.graph import Graph, parse
 from core.plugins.registry import Registry
-from core.settings import resolve
+from core.settings import Settings, resolve
 from core.stack import DEFAULT, Stack, open_stack
 from core.version import VERSION
 from core.view import RunView, Source
@@ -35,7 +35,19 @@ if TYPE_CHECKING:
     from core.ports.tracking_store import TrackingStore
     from core.schedule import Conditions
     from core.secrets import Secrets
-    from core.settings import Settings
+
+
+class Opener:
+    """Puts secrets of a home where `{{name.key}}` stands. Plain, so that it travels; opens the home where it is."""
+
+    def __init__(self, home: str, project: str) -> None:
+        self.home = home
+        self.project = project
+
+    def __call__(self, data: Any, where: str) -> Any:
+        """`data` with secrets, masked from now on; raises `NotFoundError` that begins with `where`."""
+        with Workspace(Settings(home=self.home, project=self.project)) as workspace:
+            return workspace.secrets.resolve(data, where)
 
 
 class Workspace:
@@ -131,6 +143,16 @@ class Workspace:
             self._secrets = Secrets(self.catalog, vault, self.settings.project, self.actor)
         return self._secrets
 
+    def refer(self, data: Any, where: str) -> None:
+        """Refuse references to secrets that are not there; `where` begins the message."""
+        with self:
+            self.secrets.check(data, where)
+
+    @property
+    def opener(self) -> Opener:
+        """Puts secrets in the place of references, in any process."""
+        return Opener(self.home, self.settings.project)
+
     @property
     def connectors(self) -> Connectors:
         """What gives short-lived credentials; only inside `with`."""
@@ -195,6 +217,7 @@ class Workspace:
             heartbeat=self.settings.heartbeat,
             grace=self.settings.grace,
             log_limit=self.settings.log_limit,
+            resolve=self.opener,
         )
 
     def view(self, run: str) -> RunView:

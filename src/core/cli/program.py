@@ -182,7 +182,7 @@ def _keep(error: Exception) -> str:
     import tempfile  # start-up time: only trouble needs it
     import traceback  # start-up time: the same
 
-    text = masked(f"core {' '.join(sys.argv[1:])}\n{''.join(traceback.format_exception(error))}")
+    text = masked(f"core {' '.join(_told(sys.argv[1:]))}\n{''.join(traceback.format_exception(error))}")
     folders = [tempfile.gettempdir()]
     try:
         folders.insert(0, os.path.join(resolve().home, "crashes"))
@@ -198,6 +198,13 @@ def _keep(error: Exception) -> str:
             continue
         return path
     return "\n" + text
+
+
+def _told(words: Sequence[str]) -> list[str]:
+    """The words of a command without values that may be secrets: the mask leaves short ones."""
+    if words[:1] and words[0].replace("_", "-") in {"secret", "service-connector"}:
+        return [word.partition("=")[0] + "=***" if "=" in word else word for word in words]
+    return list(words)
 
 
 def _disk_full() -> int:

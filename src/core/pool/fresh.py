@@ -121,7 +121,17 @@ def _take_over(what: dict[str, Any]) -> None:
 def _second(kit: Kit) -> bytes:
     """The kit, what `__main__` defines, and the failpoints that are armed."""
     bench = kit.bench
-    data = (bench.run, bench.pipeline, None, None, bench.store, bench.materializers, None, bench.inline_limit)
+    data = (
+        bench.run,
+        bench.pipeline,
+        None,
+        None,
+        bench.store,
+        bench.materializers,
+        None,
+        bench.inline_limit,
+        bench.resolve,
+    )
     for module in _unreachable(kit):
         cloudpickle.register_pickle_by_value(module)
     try:

@@ -42,6 +42,7 @@ def aside(workspace: Workspace, wanted: Wanted, node: Node) -> tuple[dict[str, A
         materializers,
         workspace.tracking.recorded,
         workspace.settings.inline_limit,
+        workspace.opener,
     )
     result = perform(bench, Task(node, wanted.spec, wanted.decision, 1, wanted.taken))
     if isinstance(result.error, Exception | SystemExit):

@@ -55,6 +55,8 @@ class Conditions(Value):
     """Seconds that a step has to end after it was told to."""
     log_limit: int
     """Bytes kept of what one attempt prints."""
+    resolve: Callable[[Any, str], Any] | None = None
+    """Puts secrets in the place of references to them; travels to where a step runs."""
 
 
 class Past(Value):
@@ -108,6 +110,7 @@ def drive(
         conditions.materializers,
         recorder.recorded,
         conditions.inline_limit,
+        conditions.resolve,
     )
     with Interruptible(conditions.grace) as interrupts, _launcher(bench, specs, conditions) as launcher:
         recorder.interrupt = interrupts.cancel
