@@ -165,8 +165,8 @@ class Workspace:
 
     def _encrypted(self) -> bool:
         """Whether this home holds anything that was encrypted: its key must not be made anew then."""
-        kinds = ("secret", "service_connector")
-        return any(self.catalog.list(kind, self.settings.project) for kind in kinds)
+        entries = [*self.secrets.entries(), *self.connectors.entries()]
+        return any(entry.data.get("values") or entry.data.get("secrets") for entry in entries)
 
     @property
     def active(self) -> str:
