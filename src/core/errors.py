@@ -180,6 +180,18 @@ class WorkerDied(InfrastructureError):
     code = "worker-died"
 
 
+class JobLost(WorkerDied):
+    """The orchestrator knows a step's job no more, or can't be asked for it, and it left no result."""
+
+    code = "job-lost"
+
+
+class ImageUnavailable(InfrastructureError):
+    """The container image of a step can't be pulled."""
+
+    code = "image-unavailable"
+
+
 class StepCrashed(CoreError):
     """A step ended its own process before it returned: a crash, an exit."""
 

@@ -28,6 +28,10 @@ FAILPOINTS = frozenset(
         "reply.received",  # driver: the result is here, and not recorded
         "worker.idle",  # worker: the result is sent
         "event.acknowledged",  # driver: what a worker wants to be durable is; dropped: it does not hear of that
+        "job.wanted",  # driver: that an attempt is to be a job is durable, it is not launched
+        "job.launched",  # driver: the job's handle is noted
+        "job.ended",  # driver: the job has ended and its word is read, which is not recorded
+        "attempt.reported",  # job: what became of the attempt is durable
         "attempt.started",  # the attempt's start is durable, its function has not been called
         "attempt.returned",  # the function has returned, no output is stored
         "attempt.saved",  # the outputs are stored, the attempt's end is not recorded

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 def prepare(
     specs: Mapping[str, StepSpec],
-    orchestrator: Orchestrator,
+    orchestrators: Mapping[str, Orchestrator],
     materializers: Materializers,
     refer: Callable[[Any, str], None] = lambda *_: None,
 ) -> None:
-    """Check every step against the stack; raises `ConfigurationError` or `PluginError` before anything ran.
+    """Check every step against where it will run; raises `ConfigurationError` or `PluginError` before anything ran.
 
-    `refer` refuses data whose references to secrets lead nowhere; its second argument begins the message.
+    `orchestrators` are those of the run by name, the stack's first. `refer` refuses data whose references to secrets
+    lead nowhere; its second argument begins the message.
     """
-    inline = "inline" in orchestrator.capabilities
+    default = next(iter(orchestrators))
     checked = set()
     for node_id, spec in specs.items():
         if id(spec) in checked:
@@ -35,12 +36,8 @@ def prepare(
             refer(options.environment, f"step {node_id!r}")
         for name in options.materializers.values():
             materializers.named(name)
-        if options.runs_on is not None and options.runs_on != orchestrator.name:
-            raise ConfigurationError(
-                f"step {node_id!r} runs on orchestrator {options.runs_on!r}, which this stack does not have",
-                "remove runs_on=, or choose a stack whose orchestrator has that name",
-            )
-        if not inline and spec.travels:
+        orchestrator = orchestrators[options.runs_on or default]
+        if "inline" not in orchestrator.capabilities and spec.travels:
             raise ConfigurationError(
                 f"step {node_id!r} cannot run on orchestrator {orchestrator.name!r}: {spec.travels}",
                 "move the function to the top level of a module",

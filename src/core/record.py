@@ -65,6 +65,8 @@ class Recorder:
         self.project = project
         self.actor = actor
         self.writer = f"{os.getpid():x}-{os.urandom(4).hex()}"
+        self.holds = run
+        """Name of its lease."""
         self.heartbeat = heartbeat
         """Seconds between two renewals of the lease."""
         self.interrupt: Callable[[str], None] = lambda _: None
@@ -95,7 +97,7 @@ class Recorder:
         self._keeper = threading.Thread(target=self._keep, name="core-recorder", daemon=True)
 
     def __enter__(self) -> Self:
-        self._lease = self.tracking.acquire(self.run, self.writer, 3 * self.heartbeat)
+        self._lease = self.tracking.acquire(self.holds, self.writer, 3 * self.heartbeat)
         self._keeper.start()
         return self
 
@@ -151,10 +153,9 @@ class Recorder:
 
     def emit(self, kind: str, step: str = "", attempt: int = 0, *, now: bool = False, **data: Any) -> None:
         """Note that something happened now; durable within `GROUP` seconds, or with `now` on return."""
-        epoch = 0 if self._lease is None else self._lease.epoch
         seq, at = next(self._numbers), time.time()
         self.emitted = seq
-        event = Event(self.run, step, attempt, self.writer, seq, kind, at, epoch, data, self.project, self.actor)
+        event = Event(self.run, step, attempt, self.writer, seq, kind, at, self.epoch, data, self.project, self.actor)
         self._buffer.append(event)
         for observer in self._observers:
             try:
@@ -169,6 +170,11 @@ class Recorder:
             self.flush()
         elif not self._wake.is_set():
             self._wake.set()
+
+    @property
+    def epoch(self) -> int:
+        """Fencing epoch of what it records."""
+        return 0 if self._lease is None else self._lease.epoch
 
     def document(self, digest: str, text: str) -> None:
         """Store `text` under `digest` together with the next events."""

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from importlib import import_module
 
 from core.compile import compile_pipeline
-from core.context import Halted, Halting, compiling
-from core.errors import CompileError, ConflictError, CoreError, NotFoundError, RunCancelled, RunFailed, UsageError
+from core.errors import ConflictError, NotFoundError, RunCancelled, RunFailed, UsageError
 from core.model.artifact import ArtifactRef
 from core.model.event import TERMINAL, Event, EventKind
+from core.model.job import JobHandle
 from core.model.spec import ImageSettings, Resources, Retry, RunOptions
 from core.model.states import ENDED_RUN, RunState, StepState
-from core.names import locate, module_named
+from core.names import locate
 from core.prepare import prepare
 from core.record import Recorder
 from core.schedule import Past, drive
 from core.signature import read_inputs
+from core.source import load_source
 from core.text import closest, short
 from core.values import from_plain
-from core.workspace import own_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from core.model.graph import Graph
     from core.run import Pipeline
     from core.schedule import Ending
+    from core.schedule.jobs import Launched
     from core.view import RunView
     from core.workspace import Workspace
 
@@ -65,9 +64,10 @@ def resume(
         no_cache = options.no_cache if pipeline.options.cache else True
         planner = workspace.planner(compiled.graph, compiled.specs, no_cache)
         plan = planner.plan(stack.name)
-        prepare(compiled.specs, stack.orchestrator, workspace.registry.materializers(), workspace.refer)
+        where = workspace.orchestrators(compiled.specs)
+        prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
         past = _past(view, retry, workspace)
-        ending = drive(plan, planner, dict(compiled.specs), workspace.conditions(options), past)
+        ending = drive(plan, planner, dict(compiled.specs), workspace.conditions(options, where), past)
     return outcome(pipeline.name, ending, workspace.view(run))
 
 
@@ -135,30 +135,6 @@ def pipeline_of(view: RunView) -> Pipeline[Any, Any]:
     return found  # type: ignore[no-any-return]
 
 
-def load_source(module: str, roots: Iterable[str]) -> None:
-    """Import `module` with `roots` in front of the path, up to its first call of a pipeline.
-
-    Raises ImportError as Python does, and `CompileError` for what else the module raises.
-    """
-    if module_named(module) is not None:
-        return
-    for root in roots:
-        if root not in sys.path and own_folder(root):
-            sys.path.insert(0, root)
-    token = compiling.set(Halting())
-    try:
-        import_module(module)
-    except Halted as halted:
-        sys.modules[module] = halted.module
-    except (CoreError, ImportError):
-        raise
-    except (Exception, SystemExit) as error:  # the border to the user's code
-        what = f"{module!r} could not be imported: it raised {type(error).__name__}"
-        raise CompileError(what, "mend it at the place above") from error
-    finally:
-        compiling.reset(token)
-
-
 def _refuse(view: RunView, retry: Sequence[str]) -> None:
     if view.state == RunState.RUNNING:
         raise ConflictError(
@@ -199,7 +175,7 @@ def _past(view: RunView, retry: Sequence[str], workspace: Workspace) -> Past:
     again = _with_instances(view, retry)
     stale = _downstream(view.graph, again)
     done: dict[str, Outputs] = {}
-    numbers = {}
+    numbers, launched = {}, {}
     for name, attempts in view.attempts.items():
         newest = numbers[name] = max(attempts)
         ends = [event for event in attempts[newest] if event.kind in TERMINAL]
@@ -207,7 +183,20 @@ def _past(view: RunView, retry: Sequence[str], workspace: Workspace) -> Past:
             outputs = {key: ArtifactRef.from_data(data) for key, data in ends[0].data.get("outputs", {}).items()}
             if workspace.readable(outputs):
                 done[name] = outputs
-    return Past(view.id, done, numbers, again)
+        jobs = [event for event in attempts[newest] if event.kind == EventKind.JOB_LAUNCHED]
+        if jobs and not ends:
+            launched[name] = _launched(newest, attempts[newest], jobs)
+    return Past(view.id, done, numbers, again, launched)
+
+
+def _launched(number: int, events: Sequence[Event], jobs: Sequence[Event]) -> Launched:
+    """An attempt that is a job, and whose end nobody recorded."""
+    from core.schedule.jobs import Launched  # start-up time: only runs on other machines come here
+
+    data = jobs[-1].data  # the newest: an earlier one was written before the job was there
+    handle = JobHandle(data["job"], data["orchestrator"], data["handle"]) if "handle" in data else None
+    key = next((event.data.get("key", "") for event in events if event.kind == EventKind.ATTEMPT_STARTED), "")
+    return Launched(number, key, data["on"], handle)
 
 
 def _with_instances(view: RunView, names: Sequence[str]) -> frozenset[str]:

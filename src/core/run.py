@@ -83,7 +83,7 @@ class Pipeline(Generic[P, R]):
         with Workspace() as workspace:
             stack = workspace.stack
             plan = workspace.planner(compiled.graph, compiled.specs, self._no_cache(options)).plan(stack.name)
-            prepare(compiled.specs, stack.orchestrator, workspace.registry.materializers(), workspace.refer)
+            prepare(compiled.specs, workspace.orchestrators(compiled.specs), workspace.registry.materializers(), workspace.refer)
         return plan
 
     def _repr_svg_(self) -> str:
@@ -116,8 +116,10 @@ def run(pipeline: Pipeline[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str
         stack = workspace.stack
         planner = workspace.planner(compiled.graph, compiled.specs, pipeline._no_cache(options))
         plan = planner.plan(stack.name)
-        prepare(compiled.specs, stack.orchestrator, workspace.registry.materializers(), workspace.refer)
-        ending = drive(plan, planner, dict(compiled.specs), workspace.conditions(_merged(pipeline.options, options)))
+        where = workspace.orchestrators(compiled.specs)
+        prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
+        conditions = workspace.conditions(_merged(pipeline.options, options), where)
+        ending = drive(plan, planner, dict(compiled.specs), conditions)
     workspace.resume = _resume
     view = workspace.view(ending.run)
     if ending.error is not None:

@@ -362,7 +362,8 @@ class _Folded(Value):
     epoch: int
     """The newest owner's."""
     steps: dict[str, dict[int, list[Event]]]
-    """By step, then by attempt: the events of the highest epoch, by seq and writer: the first end counts."""
+    """By step, then by attempt: the events of the highest epoch, by seq and writer: the first end counts. Of an attempt
+    that was taken over, those of the epochs before it come first."""
 
 
 def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:
@@ -375,8 +376,9 @@ def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:
                 of_run.append(event)
             continue
         known = steps.setdefault(event.step, {}).setdefault(event.attempt, [])
-        if known and known[0].epoch < event.epoch:
-            known.clear()
+        if known and known[-1].epoch < event.epoch:
+            adopted = event.kind == EventKind.JOB_TAKEN_OVER
+            known[:] = [one for one in known if one.kind not in TERMINAL] if adopted else ()
         known.append(event)
     starts = [event for event in of_run if event.kind == EventKind.RUN_STARTED]
     epoch = of_run[-1].epoch if of_run else 0
@@ -408,7 +410,7 @@ def _attempt(run: str, folded: _Folded, source: Source, number: int, events: lis
             metadata.update(event.data["values"])
     if end is not None:
         state = TERMINAL[EventKind(end.kind)]
-    elif folded.state == RunState.RUNNING and events[0].epoch >= folded.epoch:
+    elif folded.state == RunState.RUNNING and events[-1].epoch >= folded.epoch:
         state = StepState.RUNNING
     else:  # the run ended, its owner fell silent, or another goes on with it
         state = StepState.LOST

@@ -12,11 +12,13 @@ from core.builtin.sqlite.active import active_stack
 from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.context import Importing, compiling
-from core.errors import StoreError
+from core.errors import ConfigurationError, StoreError
 from core.logs import read
 from core.model.graph import Graph, parse
+from core.model.nothing import NOTHING
 from core.plugins.registry import Registry
 from core.settings import Settings, resolve
+from core.source import own_folder
 from core.stack import DEFAULT, Stack, open_stack
 from core.version import VERSION
 from core.view import RunView, Source
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from core.model.spec import RunOptions, StepSpec
     from core.plan import Planner
     from core.ports.catalog import Catalog
+    from core.ports.orchestrator import Orchestrator
     from core.ports.tracking_store import TrackingStore
     from core.schedule import Conditions
     from core.secrets import Secrets
@@ -195,13 +198,34 @@ class Workspace:
         no_cache = no_cache if settings.cache else True
         return Planner(graph, specs, self.tracking, project=settings.project, no_cache=no_cache, now=time.time())
 
-    def conditions(self, options: RunOptions) -> Conditions:
+    def orchestrators(self, specs: Mapping[str, StepSpec]) -> dict[str, Orchestrator]:
+        """The stack's orchestrator, then those that steps name with `runs_on`, by name.
+
+        Raises `ConfigurationError` for one that does not exist, naming the step.
+        """
+        stack = self.stack.orchestrator
+        found = {stack.name: stack}
+        for node, spec in specs.items():
+            name = spec.options.runs_on
+            if name is not None and name not in found:
+                raise ConfigurationError(
+                    f"step {node!r} runs on orchestrator {name!r}, which this stack does not have",
+                    "remove runs_on=, or choose a stack whose orchestrator has that name",
+                )
+        return found
+
+    def conditions(
+        self,
+        options: RunOptions,
+        orchestrators: Mapping[str, Orchestrator] = NOTHING,
+        images: Mapping[str, str] = NOTHING,
+    ) -> Conditions:
         """What a run on this workspace works with; first records what earlier runs had to keep in files."""
         from core.record import replay  # start-up time: who only reads runs records none
         from core.schedule import Conditions  # start-up time: the same
 
         replay(self.spill, self.tracking)
-        return Conditions(
+        conditions = Conditions(
             tracking=self.tracking,
             store=self.stack.artifact_store,
             materializers=self.registry.materializers(),
@@ -219,6 +243,11 @@ class Workspace:
             log_limit=self.settings.log_limit,
             resolve=self.opener,
         )
+        if all("inline" in one.capabilities for one in orchestrators.values()):
+            return conditions
+        from core.ship import equipped  # start-up time: a local run launches no jobs
+
+        return equipped(conditions, self.settings, orchestrators, images, options.workers)
 
     def view(self, run: str) -> RunView:
         """The run as its events tell it; nothing is read before it is looked at."""
@@ -290,14 +319,6 @@ def workers_of(wanted: int) -> int:
     if wanted:
         return wanted
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def own_folder(path: str) -> bool:
-    """Whether it is there and this user's: a record that others can write must not choose what is imported."""
-    try:
-        return not hasattr(os, "getuid") or os.stat(path).st_uid == os.getuid()
-    except OSError:
-        return False
 
 
 def client_data() -> Mapping[str, str]:

@@ -44,6 +44,16 @@ class EventKind(StrEnum):
     """Terminal. data: reason, retry, seconds."""
     STEP_EXPANDED = "step_expanded"
     """A mapped step became its instances. data: shape (number of them; for a nested map, a list of shapes)."""
+    JOB_LAUNCHED = "job_launched"
+    """An attempt is a job somewhere. data: on (name of the orchestrator component), job, orchestrator (its flavor),
+    handle (plain data of the orchestrator's own): a restarted driver finds the job by it."""
+    JOB_TAKEN_OVER = "job_taken_over"
+    """A new owner of the run goes on with an attempt that an owner before it launched: what was recorded of that in
+    older epochs counts still, but for an end of it."""
+    ATTEMPT_RETURNED = "attempt_returned"
+    """Written by the job itself, in the epoch of its launch: what became of it, for the driver, whose event ends the
+    attempt. data: state, outputs, error (as in ATTEMPT_FAILED), kinds (names of the exception's class and its bases),
+    fault, seconds."""
     CHECKPOINT = "checkpoint"
     """data: artifact (ArtifactRef), inputs (as in ATTEMPT_STARTED: it is only good for the same)."""
     METADATA = "metadata"

@@ -172,11 +172,12 @@ def to_data(graph: Graph) -> dict[str, Any]:
         "source": graph.source,
         "parameters": dict(graph.parameters),
         "outputs": {name: binding_data(binding) for name, binding in graph.outputs.items()},
-        "nodes": [_node_data(node) for node in graph.nodes],
+        "nodes": [node_data(node) for node in graph.nodes],
     }
 
 
-def _node_data(node: Node) -> dict[str, Any]:
+def node_data(node: Node) -> dict[str, Any]:
+    """Plain data for one node; its empty fields are left out."""
     data: dict[str, Any] = {"id": node.id, "step": node.step, "outputs": node.outputs}
     if node.inputs:
         data["inputs"] = {name: binding_data(binding) for name, binding in node.inputs.items()}
@@ -199,26 +200,28 @@ def _node_data(node: Node) -> dict[str, Any]:
     return data
 
 
+def node_of(data: Mapping[str, Any]) -> Node:
+    """The node that `node_data` wrote."""
+    return Node(
+        id=data["id"],
+        step=data["step"],
+        inputs={name: binding_of(binding) for name, binding in data.get("inputs", {}).items()},
+        parameters=data.get("parameters", {}),
+        outputs=tuple(data["outputs"]),
+        after=tuple(data.get("after", ())),
+        options=data.get("options", {}),
+        each=tuple(data.get("each", ())),
+        depth=data.get("depth", 1),
+        when=Edge(*data["when"]) if "when" in data else None,
+        optional=tuple(data.get("optional", ())),
+        walked=data.get("walked", NOTHING),
+        template=data.get("template", ""),
+    )
+
+
 def from_data(data: Mapping[str, Any]) -> Graph:
     """The graph that `to_data` wrote; fields of later versions are passed over."""
-    nodes = tuple(
-        Node(
-            id=item["id"],
-            step=item["step"],
-            inputs={name: binding_of(binding) for name, binding in item.get("inputs", {}).items()},
-            parameters=item.get("parameters", {}),
-            outputs=tuple(item["outputs"]),
-            after=tuple(item.get("after", ())),
-            options=item.get("options", {}),
-            each=tuple(item.get("each", ())),
-            depth=item.get("depth", 1),
-            when=Edge(*item["when"]) if "when" in item else None,
-            optional=tuple(item.get("optional", ())),
-            walked=item.get("walked", NOTHING),
-            template=item.get("template", ""),
-        )
-        for item in data["nodes"]
-    )
+    nodes = tuple(node_of(item) for item in data["nodes"])
     outputs = {name: binding_of(binding) for name, binding in data.get("outputs", {}).items()}
     return Graph(data["pipeline"], nodes, data.get("parameters", {}), data.get("source", ""), outputs)
 

@@ -29,6 +29,11 @@ class Job(Value):
     """Seconds since 1970 at which it dies without us."""
     labels: Mapping[str, str] = NOTHING
     """Tags put on every resource that it creates."""
+    bundle: bytes = b""
+    """What the command must be told, secrets included: it reads that from its stdin, or from the file that
+    `CORE_BUNDLE` names. It never stands in arguments, environment, image, or where the orchestrator shows a job."""
+    folders: tuple[str, ...] = ()
+    """Folders of this machine that it must see under the same paths, writable: the artifacts of a local store."""
 
 
 class JobHandle(Value):
@@ -61,10 +66,32 @@ class JobPhase(StrEnum):
     """The orchestrator knows no such job (any more)."""
 
 
+class JobCause(StrEnum):
+    """What ended a job that did not succeed: each is another error, with a budget of tries of its own."""
+
+    EXIT = "exit"
+    """Its command exited, or a signal killed it; the exit code tells."""
+    OUT_OF_MEMORY = "out-of-memory"
+    """It wanted more memory than it may have."""
+    IMAGE = "image"
+    """Its image can't be had."""
+    DEADLINE = "deadline"
+    """Its time was over."""
+    INFRASTRUCTURE = "infrastructure"
+    """What it ran on failed: it could not be started, or was taken down with its machine."""
+
+
 class JobState(Value):
     """What an orchestrator says of a job now."""
 
     phase: JobPhase
     exit_code: int | None = None
+    """As a shell tells it: 128 and the number of the signal that killed it."""
     reason: str = ""
     """For people, such as `out of memory (limit 2 GiB)`."""
+    cause: JobCause = JobCause.EXIT
+    """Of a `FAILED` one."""
+
+
+ENDED_JOB = frozenset({JobPhase.SUCCEEDED, JobPhase.FAILED, JobPhase.CANCELLED, JobPhase.PREEMPTED})
+"""Phases after which nothing more happens."""

@@ -121,6 +121,10 @@ class Pool:
         elif not any(ended is task for ended, _ in self._ended):
             self._ended.append((task, death.cancelled()))  # interrupted before it was launched
 
+    def take_over(self, task: Task) -> bool:  # noqa: ARG002 - the launcher's signature
+        """False: workers die with their driver."""
+        return False
+
     def _found(self) -> None:
         handle = self._nursery = start(self._kit, self._start)
         self._selector.register(handle.control, selectors.EVENT_READ, lambda _: self._listen(handle))

@@ -19,7 +19,7 @@ from core.errors import ConfigurationError
 from core.model.value import Value
 from core.pool.handle import Handle
 from core.pool.nursery import Nursery
-from core.pool.streams import FLUSHER
+from core.streams import FLUSHER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

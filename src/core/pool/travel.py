@@ -11,7 +11,7 @@ from core.names import locate, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 LIMIT = 1 << 20
@@ -43,7 +43,7 @@ def unpack(parcel: Parcel | None) -> tuple[BaseException | None, Mapping[str, An
     except Exception:  # noqa: BLE001 - border of people's own classes
         error = None
     if not isinstance(error, BaseException):
-        error = _stand_in(names, said)
+        error = stand_in(names, said)
     try:
         setattr(error, TOLD, told["traceback"])
     except (AttributeError, TypeError):
@@ -81,7 +81,7 @@ def _by_value(error: BaseException) -> bytes:
     return data
 
 
-def _stand_in(names: tuple[str, ...], said: str) -> BaseException:
+def stand_in(names: Sequence[str], said: str) -> BaseException:
     """An exception of the same name and message, of the nearest base that is found here."""
     base: Any = Exception
     for name in names:

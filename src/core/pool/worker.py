@@ -18,9 +18,9 @@ from core.interrupt import Interruptible, Terminated
 from core.model.plan import Action, Decision
 from core.model.states import Fault, StepState
 from core.pool import dice
-from core.pool.streams import Streams
 from core.pool.travel import pack
 from core.pool.wire import Link
+from core.streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -28,13 +28,21 @@ class Orchestrator(Component, ABC):
     type: ClassVar[str] = "orchestrator"
     capabilities: ClassVar[frozenset[str]] = frozenset()
     """Names from `CAPABILITIES`; the conformance suite tests what is declared."""
+    slots: int = 16
+    """Jobs that may be at work at a time where nobody says how many."""
+    python: tuple[str, ...] = ("python",)
+    """How its jobs start Python."""
 
     def prepare(self, run: str) -> None:
         """Set up what the jobs of `run` share; called once before the first launch."""
 
     @abstractmethod
     def launch(self, job: Job) -> JobHandle:
-        """Start `job` and return at once; an inline orchestrator raises `NotAllowedError`."""
+        """Start `job` and return at once; one that was launched before, by whomever, is left as it is.
+
+        Raises `ImageUnavailable`, `InfrastructureError` or `ConfigurationError`, and starts nothing then; an inline
+        orchestrator raises `NotAllowedError`. Any thread may call the methods, for many jobs at a time.
+        """
 
     @abstractmethod
     def state(self, handles: Sequence[JobHandle]) -> Mapping[str, JobState]:
@@ -46,7 +54,11 @@ class Orchestrator(Component, ABC):
 
     @abstractmethod
     def cancel(self, handle: JobHandle) -> None:
-        """End the job and all it started; one that ended already is fine."""
+        """End the job and all it started, and remove what is left of it; one that ended already is fine."""
+
+    def tell(self, handle: JobHandle) -> None:
+        """Ask the job to end (SIGTERM) and return at once; by default it is ended."""
+        self.cancel(handle)
 
     def finish(self, run: str) -> None:
         """Take down what `prepare` set up; called once after the last job, also after a failure."""

@@ -17,8 +17,8 @@ from core.model.value import Value
 from core.names import locate, source_root
 from core.plan import Planner
 from core.replay.changes import client_changes, function_of, step_changes
-from core.resume import load_source
 from core.signature import read_signature
+from core.source import load_source
 from core.text import closest, short
 from core.values import to_plain
 

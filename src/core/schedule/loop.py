@@ -42,6 +42,9 @@ if TYPE_CHECKING:
         def stop(self, task: Task, *, now: bool) -> None:
             """Tell it to end, or end it `now`; its result comes through `wait`."""
 
+        def take_over(self, task: Task) -> bool:
+            """Go on with an attempt that an owner of the run before this one launched; False when it can't."""
+
 
 TICK = 0.5
 """Seconds between two looks at what else may have happened: a lost lease, a wish to cancel."""
@@ -132,6 +135,8 @@ class Loop:
         if self._settled_before(node):
             return
         decision = self._decide(node)
+        if self._past and name in self._past.launched and self._take_over(node, decision):
+            return
         if self._planner.may_reuse(node) and not (self._past and name in self._past.again):
             if decision.action is Action.RUN and not self._claim(node, decision):
                 return
@@ -145,6 +150,21 @@ class Loop:
             self._recorder.document(digest, text)
         task = Task(node, self._specs[name], decision, self._number(name), self._done)
         self._launch(self._with_checkpoint(task) if task.number > 1 else task)
+
+    def _take_over(self, node: Node, decision: Decision) -> bool:
+        """Whether an attempt that an owner before this one launched is still good, and goes on."""
+        name, past = node.id, self._past
+        if past is None or name in past.again or past.numbers.get(name) != self._numbers.get(name):
+            return False
+        decision = decision._replace(action=Action.RUN, cached=None)
+        task = Task(node, self._specs[name], decision, self._numbers[name], self._done)
+        if not self._launcher.take_over(task):
+            return False
+        key = "key:" + decision.key
+        if self._planner.may_reuse(node) and self._recorder.tracking.claim(key, self._recorder.writer):
+            self._claims[name] = key
+        self._running[name] = task
+        return True
 
     def _settled_before(self, node: Node) -> bool:
         """Whether it is skipped, left out, or a mapped step, which is expanded."""

@@ -6,6 +6,7 @@ from core.capture import Capture
 from core.errors import LeaseLostError
 from core.execute import Bench
 from core.interrupt import Interruptible
+from core.model.nothing import NOTHING
 from core.model.states import RunState
 from core.model.value import Value
 from core.record import Recorder, run_id
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from core.bundle import Shipping
     from core.execute import Outputs
     from core.model.plan import Plan
     from core.model.spec import StepSpec
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from core.ports.artifact_store import ArtifactStore
     from core.ports.materializer import Materializers
     from core.ports.observer import Observer
+    from core.ports.orchestrator import Orchestrator
     from core.ports.tracking_store import TrackingStore
+    from core.schedule.jobs import Jobs, Launched
+    from core.schedule.mixed import Mixed
 
 
 class Conditions(Value):
@@ -57,6 +62,18 @@ class Conditions(Value):
     """Bytes kept of what one attempt prints."""
     resolve: Callable[[Any, str], Any] | None = None
     """Puts secrets in the place of references to them; travels to where a step runs."""
+    orchestrators: Mapping[str, Orchestrator] = NOTHING
+    """Those that launch jobs, by name: the stack's, unless it is inline, and those that steps name with `runs_on`."""
+    default: str = ""
+    """Name of the stack's orchestrator when it launches jobs; empty: steps run on this machine."""
+    jobs: int = 0
+    """Jobs that may be at work at a time."""
+    shipping: Shipping | None = None
+    """What every job is told."""
+    mailbox: TrackingStore | None = None
+    """Where jobs write their events; None: where the driver does."""
+    images: Mapping[str, str] = NOTHING
+    """Image reference by digest, by node id."""
 
 
 class Past(Value):
@@ -70,6 +87,8 @@ class Past(Value):
     """Number of the newest attempt of each step that has one."""
     again: frozenset[str] = frozenset()
     """Finished steps that a person wants to run once more."""
+    launched: Mapping[str, Launched] = NOTHING
+    """Attempts that are jobs, and whose end is not recorded, by node id."""
 
 
 class Ending(Value):
@@ -112,7 +131,7 @@ def drive(
         conditions.inline_limit,
         conditions.resolve,
     )
-    with Interruptible(conditions.grace) as interrupts, _launcher(bench, specs, conditions) as launcher:
+    with Interruptible(conditions.grace) as interrupts, _launcher(bench, specs, conditions, recorder, past) as launcher:
         recorder.interrupt = interrupts.cancel
         with recorder, capture:
             record = {**conditions.record, "roots": sorted({spec.source_root for spec in specs.values()})}
@@ -150,7 +169,34 @@ def _end(
     loop.unclaim()
 
 
-def _launcher(bench: Bench, specs: Mapping[str, StepSpec], conditions: Conditions) -> Pool | Inline:
+def _launcher(
+    bench: Bench, specs: Mapping[str, StepSpec], conditions: Conditions, recorder: Recorder, past: Past | None
+) -> Pool | Inline | Jobs | Mixed:
+    """Jobs of an orchestrator; on this machine, what `_here` gives; both when only some steps name an orchestrator."""
+    if not conditions.orchestrators or conditions.shipping is None:
+        return _here(bench, specs, conditions)
+    from core.schedule.jobs import Jobs, Yard  # start-up time: a local run launches none
+
+    yard = Yard(
+        conditions.orchestrators,
+        conditions.default,
+        conditions.shipping,
+        conditions.tracking,
+        conditions.mailbox or conditions.tracking,
+        lambda: recorder.epoch,
+        conditions.images,
+        conditions.jobs,
+        past.launched if past else NOTHING,
+    )
+    jobs = Jobs(bench, yard, grace=conditions.grace)
+    if conditions.default:
+        return jobs
+    from core.schedule.mixed import Mixed  # start-up time: the same
+
+    return Mixed(_here(bench, specs, conditions), jobs)
+
+
+def _here(bench: Bench, specs: Mapping[str, StepSpec], conditions: Conditions) -> Pool | Inline:
     """Workers when several are wanted, or when only another process can be ended in time."""
     if conditions.workers == 1 and not any(spec.options.timeout for spec in specs.values()):
         return Inline(bench)

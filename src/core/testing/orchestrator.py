@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from typing import TYPE_CHECKING, ClassVar
@@ -27,6 +29,8 @@ class ProcessOrchestrator(Orchestrator):
 
     flavor: ClassVar[str] = "process"
     capabilities: ClassVar[frozenset[str]] = frozenset({"cancel"})
+    slots = 4
+    python = (sys.executable, "-P")
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,13 +42,15 @@ class ProcessOrchestrator(Orchestrator):
         """Start the process unless this job was launched before."""
         if job.id not in self._jobs:
             environment = {**os.environ, **job.environment}
-            with open(self._log(job.id), "wb") as log:
+            with open(self._log(job.id), "wb") as log, tempfile.TemporaryFile() as bundle:
+                bundle.write(job.bundle)
+                bundle.seek(0)
                 try:
                     process = subprocess.Popen(  # noqa: S603 - running what it is told is its work
                         job.command,
                         stdout=log,
                         stderr=log,
-                        stdin=subprocess.DEVNULL,
+                        stdin=bundle,
                         env=environment,
                         start_new_session=True,
                     )
@@ -66,6 +72,7 @@ class ProcessOrchestrator(Orchestrator):
             return JobState(JobPhase.RUNNING)
         if job in self._cancelled:
             return JobState(JobPhase.CANCELLED, code)
+        code = 128 - code if code < 0 else code
         return JobState(JobPhase.FAILED if code else JobPhase.SUCCEEDED, code)
 
     def logs(self, handle: JobHandle, *, follow: bool = False) -> Iterator[str]:
@@ -86,11 +93,19 @@ class ProcessOrchestrator(Orchestrator):
     def cancel(self, handle: JobHandle) -> None:
         """Kill the process group and wait for its end."""
         process = self._jobs.get(handle.job)
-        if process is None or process.poll() is not None:
+        if process is None:
             return
-        self._cancelled.add(handle.job)
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            self._cancelled.add(handle.job)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # what it started may be left
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def tell(self, handle: JobHandle) -> None:
+        """SIGTERM to the process itself."""
+        process = self._jobs.get(handle.job)
+        if process is not None and process.poll() is None:
+            process.terminate()
 
     def close(self) -> None:
         """End every job that still runs."""

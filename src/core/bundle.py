@@ -1,0 +1,146 @@
+"""What a job is told of its attempt: plain data in one JSON text, written by the driver, read by the entrypoint."""
+
+from __future__ import annotations
+
+import json
+
+from core.errors import ConfigurationError
+from core.execute import Task
+from core.model.artifact import ArtifactRef
+from core.model.graph import node_data, node_of
+from core.model.nothing import NOTHING
+from core.model.plan import Action, Decision
+from core.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from core.execute import Bench, Outputs
+    from core.model.graph import Node
+    from core.model.spec import StepSpec
+
+VERSION = 1
+LIFE = 7 * 86400.0
+"""Seconds after which a job ends by itself, unless a step's `timeout` or a credential's life says less."""
+
+
+class Shipping(Value):
+    """What all jobs of a run are told. Plain data."""
+
+    store: Mapping[str, Any]
+    """Flavor and settings of the artifact store."""
+    tracking: Mapping[str, Any]
+    """Where attempts write their events: `{"home": folder}` of a SQLite store that they share with the driver, or
+    `{"journal": true}`: beside the artifacts."""
+    project: str
+    actor: str
+    heartbeat: float
+    """Seconds between two signs of life."""
+    grace: float
+    """Seconds that a step has to end after it was told to."""
+    log_limit: int
+    """Bytes kept of what one attempt prints."""
+    folders: tuple[str, ...] = ()
+    """Folders of the driver's machine that jobs must see: those of a local store."""
+
+
+class Bundle(Value):
+    """One attempt, as its job sees it."""
+
+    run: str
+    pipeline: str
+    epoch: int
+    """Fencing epoch of the driver that launched it."""
+    node: Node
+    step: str
+    """`module:qualname` of the step."""
+    roots: tuple[str, ...]
+    """Folders from which the module may be imported; those that are not there are passed over."""
+    number: int
+    """1 for the first try."""
+    inputs: Mapping[str, Outputs]
+    """Outputs that the function takes, by node id."""
+    checkpoint: ArtifactRef | None
+    environment: Mapping[str, str]
+    """Variables that the step declares."""
+    materializers: Mapping[str, str]
+    """Output name to the materializer that the step declares."""
+    inline_limit: int
+    deadline: float
+    """Seconds since 1970 at which it ends by itself."""
+    shipping: Shipping
+
+    def task(self, spec: StepSpec) -> Task:
+        """The attempt, with the step that was found by its name."""
+        options = type(spec.options)(environment=self.environment, materializers=self.materializers)
+        decision = Decision(Action.RUN, "")  # the driver made it and recorded it; nothing in an attempt asks for it
+        return Task(self.node, spec._replace(options=options), decision, self.number, self.inputs, self.checkpoint)
+
+
+def bundle_of(bench: Bench, task: Task, shipping: Shipping, epoch: int, deadline: float) -> Bundle:
+    """What the job of `task` is told."""
+    spec, options = task.spec, task.spec.options
+    return Bundle(
+        run=bench.run,
+        pipeline=bench.pipeline,
+        epoch=epoch,
+        node=task.node,
+        step=spec.id,
+        roots=(spec.source_root,),
+        number=task.number,
+        inputs=task.needed(),
+        checkpoint=task.checkpoint,
+        environment=options.environment,
+        materializers=options.materializers,
+        inline_limit=bench.inline_limit,
+        deadline=deadline,
+        shipping=shipping,
+    )
+
+
+def pack(bundle: Bundle) -> bytes:
+    """The bundle as JSON in UTF-8."""
+    data = bundle._asdict()
+    data["version"] = VERSION
+    data["node"] = node_data(bundle.node)
+    data["inputs"] = {
+        node: {name: ref.to_data() for name, ref in outputs.items()} for node, outputs in bundle.inputs.items()
+    }
+    data["checkpoint"] = bundle.checkpoint.to_data() if bundle.checkpoint else None
+    data["environment"], data["materializers"] = dict(bundle.environment), dict(bundle.materializers)
+    shipping = bundle.shipping._asdict()
+    data["shipping"] = {**shipping, "store": dict(shipping["store"]), "tracking": dict(shipping["tracking"])}
+    return json.dumps(data).encode()
+
+
+def unpack(data: bytes) -> Bundle:
+    """The bundle that `pack` wrote; raises `ConfigurationError` when it is cut, or another version's."""
+    try:
+        fields: dict[str, Any] = json.loads(data)
+        version = fields.pop("version")
+        if version == VERSION:
+            fields["node"] = node_of(fields["node"])
+            fields["inputs"] = {
+                node: {name: ArtifactRef.from_data(ref) for name, ref in outputs.items()}
+                for node, outputs in fields["inputs"].items()
+            }
+            fields["checkpoint"] = ArtifactRef.from_data(fields["checkpoint"]) if fields["checkpoint"] else None
+            fields["roots"] = tuple(fields["roots"])
+            fields["environment"] = fields["environment"] or NOTHING
+            shipping = fields["shipping"]
+            fields["shipping"] = Shipping(**{**shipping, "folders": tuple(shipping["folders"])})
+            return Bundle(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        what = f"what this job should do can't be read ({len(data)} bytes): {type(error).__name__}: {error}"
+        raise ConfigurationError(
+            what, "the driver ended while it handed that over; it launches the job again"
+        ) from None
+    hint = "core is another version in the image than on the client: build the image again"
+    raise ConfigurationError(f"this core reads bundles of version {VERSION}, not {version}", hint)
+
+
+def life_of(run: str, step: str, attempt: int) -> str:
+    """Name of the lease that an attempt in a job holds while it lives."""
+    return f"attempt:{run}/{step}/{attempt}"

@@ -1,0 +1,223 @@
+"""The road begun inside a job: `python -m core.entrypoint` performs one attempt and records what became of it.
+
+It reads a bundle (`core.bundle`) from its stdin, or from the file that `CORE_BUNDLE` names, and exits with 0 when the
+step returned, 1 when it failed, 6 when it can't be begun, 7 when its end could not be recorded, 143 when it was told to
+end. The driver goes by what is recorded, and by the code only where nothing is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from threading import Thread
+
+from core.bundle import life_of, unpack
+from core.errors import ConfigurationError, CoreError, InfrastructureError, StoreError, explain, masked
+from core.execute import Bench, Result, error_data, perform
+from core.faults import failpoint
+from core.interrupt import Interruptible, Terminated
+from core.mask import learn
+from core.model.event import EventKind
+from core.model.states import Fault, StepState
+from core.names import locate, name_of
+from core.record import Recorder
+from core.source import load_source
+from core.streams import Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from core.bundle import Bundle
+    from core.model.spec import StepSpec
+    from core.ports.artifact_store import ArtifactStore
+    from core.ports.tracking_store import TrackingStore
+
+FAILED, UNUSABLE, UNRECORDED, TOLD = 1, 6, 7, 143
+"""Exit codes, beside 0."""
+PATIENCE = 60.0
+"""Seconds for which the end of an attempt is tried to be recorded while the store is away."""
+
+
+def main() -> NoReturn:
+    """The life of a job."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(TOLD))  # the first process of a container has no default
+    try:
+        bundle = unpack(_read())
+        code = Attempt(bundle).run()
+    except CoreError as error:
+        sys.stderr.write(f"{explain(error)}\n")
+        code = UNRECORDED if isinstance(error, InfrastructureError) else UNUSABLE
+    sys.stdout.flush()
+    os._exit(code)  # what a step left at work ends with it
+
+
+def _read() -> bytes:
+    path = os.environ.pop("CORE_BUNDLE", "")
+    if path:
+        with open(path, "rb") as file:
+            return file.read()
+    return sys.stdin.buffer.read()
+
+
+class Witness(Recorder):
+    """Records events of one attempt, in the epoch of the driver that launched it; its lease is the sign of its life."""
+
+    def __init__(self, tracking: TrackingStore, bundle: Bundle) -> None:
+        shipping = bundle.shipping
+        super().__init__(
+            tracking, bundle.run, project=shipping.project, actor=shipping.actor, heartbeat=shipping.heartbeat
+        )
+        self.holds = life_of(bundle.run, bundle.node.id, bundle.number)
+        self._epoch = bundle.epoch
+        self._recorded = True  # the driver recorded that it begins
+
+    @property
+    def epoch(self) -> int:
+        """The driver's."""
+        return self._epoch
+
+    def _hear(self) -> None:
+        """Nothing: the driver hears of wishes, and tells."""
+
+    def testify(self, step: str, attempt: int, data: dict[str, Any]) -> None:
+        """Record the attempt's end; a store that is away is tried again for a while. Raises `StoreError`."""
+        self.emit(EventKind.ATTEMPT_RETURNED, step, attempt, **data)
+        until, pause = time.monotonic() + PATIENCE, 0.1
+        while True:
+            self.flush()
+            if self._away is None:
+                return
+            if time.monotonic() > until:
+                raise self._away
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+
+class Attempt:
+    """What a job is there for."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    def run(self) -> int:
+        """Perform it, record what became of it, and give the exit code."""
+        bundle = self._bundle
+        learn(bundle.environment)
+        streams = Streams(os.dup(1), os.dup(2))
+        registry, store, tracking = _open(bundle)
+        with Witness(tracking, bundle) as witness:
+            known = {digest for ref in self._refs() for digest in (ref.digest, *ref.parts)}
+            bench = Bench(
+                bundle.run,
+                bundle.pipeline,
+                witness.emit,
+                streams,  # type: ignore[arg-type]
+                store,
+                registry.materializers(),
+                known.__contains__,
+                bundle.inline_limit,
+            )
+            result = self._perform(bench, witness)
+            witness.testify(bundle.node.id, bundle.number, testimony(result))
+            failpoint("attempt.reported")
+        tracking.close()
+        streams.flush()
+        if result.state is StepState.COMPLETED:
+            return 0
+        return TOLD if result.state is StepState.PREEMPTED else FAILED
+
+    def _perform(self, bench: Bench, witness: Witness) -> Result:
+        bundle = self._bundle
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        interrupts = Interruptible(0.9 * bundle.shipping.grace)
+        try:
+            with interrupts:
+                witness.interrupt = interrupts.cancel
+                _watch(bundle.deadline, bundle.shipping.grace)
+                result = perform(bench, bundle.task(spec_of(bundle)))
+                interrupts.hold()
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its end is being recorded
+                witness.check()
+        except CoreError as error:
+            fault = Fault.INFRASTRUCTURE if isinstance(error, InfrastructureError) else Fault.USER
+            return Result(StepState.FAILED, {}, error, fault)
+        except KeyboardInterrupt as error:
+            result = Result(StepState.CANCELLED, {}, error)
+        if isinstance(result.error, Terminated):
+            return result._replace(state=StepState.PREEMPTED, fault=Fault.INFRASTRUCTURE)
+        return result
+
+    def _refs(self) -> list[Any]:
+        refs = [ref for outputs in self._bundle.inputs.values() for ref in outputs.values()]
+        return [*refs, self._bundle.checkpoint] if self._bundle.checkpoint else refs
+
+
+def testimony(result: Result) -> dict[str, Any]:
+    """What became of an attempt, as the plain data of its event."""
+    error = result.error
+    return {
+        "state": str(result.state),
+        "outputs": {name: ref.to_data() for name, ref in result.outputs.items()},
+        "error": error_data(error) if error is not None else {},
+        "kinds": [name_of(kind) for kind in type(error).__mro__] if error is not None else [],
+        "fault": str(result.fault),
+        "seconds": result.seconds,
+    }
+
+
+def spec_of(bundle: Bundle) -> StepSpec:
+    """The step, found by its name in the code that is here."""
+    module = bundle.step.partition(":")[0]
+    try:
+        load_source(module, bundle.roots)
+        spec: StepSpec = locate(bundle.step).spec
+    except (ImportError, AttributeError) as error:
+        said = f"step {bundle.node.id!r} is not at {bundle.step!r} in this job: {masked(str(error))}"
+        hint = "see which files the image holds: `.coreignore` may leave out its module"
+        raise ConfigurationError(said, hint) from None
+    return spec
+
+
+def _open(bundle: Bundle) -> tuple[Any, ArtifactStore, TrackingStore]:
+    """Plugins, artifact store and tracking store."""
+    from core.plugins.registry import Registry  # after the streams stand: what a plugin prints is the attempt's
+
+    registry = Registry()
+    entry, where = bundle.shipping.store, bundle.shipping.tracking
+    store = open_store(registry, entry)
+    if "home" in where:
+        from core.builtin.sqlite.tracking import SqliteTrackingStore  # start-up time: a journal needs no SQLite
+
+        return registry, store, SqliteTrackingStore(os.path.join(where["home"], "core.db"))
+    raise StoreError(f"no tracking store is known for {where!r}", "core is another version here than on the client")
+
+
+def open_store(registry: Any, entry: Any) -> ArtifactStore:
+    """The artifact store of a bundle."""
+    kind = registry.flavor("artifact_store", entry["flavor"])
+    settings = entry["settings"]
+    if isinstance(settings, str):
+        return kind(settings)  # type: ignore[no-any-return]
+    model = kind.Settings
+    model = locate(model) if isinstance(model, str) else model
+    return kind(model(**settings))  # type: ignore[no-any-return]
+
+
+def _watch(deadline: float, grace: float) -> None:
+    """End this process when its time is over, whether the driver lives or not."""
+
+    def watch() -> None:
+        while (left := deadline - time.time()) > 0:
+            time.sleep(min(left, 60.0))  # clocks are set, machines sleep
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(grace)
+        os._exit(TOLD)
+
+    Thread(target=watch, name="core-deadline", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

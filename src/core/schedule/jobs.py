@@ -1,0 +1,439 @@
+"""The launcher of an orchestrator's jobs: each attempt is one; what became of it stands in the events that it wrote.
+
+A thread a job waits where waiting blocks (its start, its output); the scheduler's own thread asks for states, with
+back-off, and is the only one that records.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+
+from core.bundle import LIFE, bundle_of, life_of, pack
+from core.errors import ImageUnavailable, InfrastructureError, LeaseLostError, StoreError
+from core.faults import failpoint
+from core.interrupt import doze
+from core.model.event import EventKind
+from core.model.job import ENDED_JOB, Job, JobHandle, JobPhase, JobState
+from core.model.states import StepState
+from core.model.value import Value
+from core.pool.death import cancelled, timed_out
+from core.schedule.verdict import lost, of_state, of_testimony, refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Self
+
+    from core.bundle import Shipping
+    from core.execute import Bench, Result, Task
+    from core.model.event import Event as Fact
+    from core.ports.orchestrator import Orchestrator
+    from core.ports.tracking_store import TrackingStore
+
+SHORTEST, LONGEST = 0.1, 5.0
+"""Seconds between two looks at the states of jobs: at first, and at most."""
+SETTLE = 5.0
+"""Seconds for which the rest of an ended job's output is waited for."""
+UNKNOWN = 3
+"""Looks at which an orchestrator knows no such job, before it is lost."""
+SLACK = 3600.0
+"""Seconds by which a job's deadline is later than its step's `timeout`: pulling its image and starting take time."""
+PATIENCE = 60.0
+"""Seconds for which an orchestrator or a store may be away before the job is given up."""
+_COPIED = frozenset({EventKind.METADATA, EventKind.CHECKPOINT, EventKind.HOOK_FAILED})
+
+
+class Launched(Value):
+    """An attempt that an owner of the run launched before, and of which no end is recorded."""
+
+    number: int
+    key: str
+    """Cache key of what it works for."""
+    on: str
+    """Name of the orchestrator component."""
+    handle: JobHandle | None
+    """None when that owner died before it had it: launching the same job again finds it."""
+
+
+class Yard(Value):
+    """What the jobs of a run need, beside the bench."""
+
+    orchestrators: Mapping[str, Orchestrator]
+    """By name: the stack's, and those that steps name with `runs_on`."""
+    default: str
+    """Name of the stack's."""
+    shipping: Shipping
+    tracking: TrackingStore
+    """The driver's own events."""
+    mailbox: TrackingStore
+    """Where jobs write theirs; often the same."""
+    epoch: Callable[[], int]
+    """Of the driver's lease, now."""
+    images: Mapping[str, str]
+    """Image reference by digest, by node id."""
+    slots: int
+    left: Mapping[str, Launched]
+    """Jobs of an owner before this one, by node id."""
+    patience: float = PATIENCE
+
+
+class Work:
+    """One attempt that is a job."""
+
+    def __init__(self, task: Task, job: Job, on: str, orchestrator: Orchestrator, handle: JobHandle | None) -> None:
+        self.task = task
+        self.job = job
+        self.on = on
+        self.orchestrator = orchestrator
+        self.handle = handle
+        self.began = time.monotonic()
+        self.wish = ""
+        self.due: float | None = None
+        """When it is told to end, or, once it was told, ended."""
+        self.state: JobState | None = None
+        """Its last one, once it has ended."""
+        self.settle = 0.0
+        """Until when the rest of its output is waited for, or its events, while the store is away."""
+        self.silent = Event()
+        """Set when all of its output has come."""
+        self.unknown = 0
+        self.away: float | None = None
+        """Since when the orchestrator can't be asked for it."""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Step and number of the attempt."""
+        return self.task.node.id, self.task.number
+
+
+class Jobs:
+    """Launches attempts as jobs. Leaving it ends those that are at work, unless the run has another owner by now."""
+
+    def __init__(self, bench: Bench, yard: Yard, *, grace: float) -> None:
+        self.slots = yard.slots
+        """Attempts that may be at work at a time."""
+        self._bench = bench
+        self._yard = yard
+        self._grace = grace
+        self._left = dict(yard.left)
+        self._works: dict[tuple[str, int], Work] = {}
+        self._ended: list[tuple[Task, Result]] = []
+        self._told: SimpleQueue[tuple[str, Work, Any]] = SimpleQueue()
+        self._prepared: set[str] = set()
+        self._threads: list[Thread] = []
+        self._pause = SHORTEST
+        self._look = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, LeaseLostError):
+            return  # the jobs are the new owner's
+        for work in self._works.values():
+            self._beside(self._end, work)
+        for launched in self._left.values():
+            self._drop(launched)
+        for thread in self._threads:
+            thread.join(self._grace + SETTLE)
+        for name in self._prepared:
+            self._yard.orchestrators[name].finish(self._bench.run)
+        self._works.clear()
+
+    def launch(self, task: Task) -> None:
+        """Begin an attempt; what goes wrong is its result."""
+        self._start(task, None)
+
+    def take_over(self, task: Task) -> bool:
+        """Go on with the attempt of this number and key that an owner before launched; False when there is none."""
+        launched = self._left.get(task.node.id)
+        if launched is None or (launched.number, launched.key) != (task.number, task.decision.key):
+            return False
+        if launched.on not in self._yard.orchestrators or self._on(task) != launched.on:
+            return False
+        del self._left[task.node.id]
+        self._bench.emit(EventKind.JOB_TAKEN_OVER, *_key(task), now=True, on=launched.on)
+        self._start(task, launched.handle)
+        return True
+
+    def wait(self, seconds: float | None) -> list[tuple[Task, Result]]:
+        """Attempts that ended; waits for one at most `seconds`, with None until there is one."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while not self._ended and (self._works or until is not None):
+            self._hear(self._seconds(until))
+            self._keep_time()
+            if any(work.handle for work in self._works.values()) and time.monotonic() >= self._look:
+                self._ask()
+            for work in [work for work in self._works.values() if work.state is not None]:
+                self._settle(work)
+            if until is not None and time.monotonic() >= until:
+                break
+        ended, self._ended = self._ended, []
+        return ended
+
+    def stop(self, task: Task, *, now: bool) -> None:
+        """Tell the step to end and, after the grace, end its job; `now` ends it at once."""
+        work = self._works.get(_key(task))
+        if work is not None:
+            self._tell(work, "stop", now=now)
+        elif not any(ended is task for ended, _ in self._ended):
+            self._ended.append((task, cancelled()))  # interrupted before it was launched
+
+    def _on(self, task: Task) -> str:
+        return task.spec.options.runs_on or self._yard.default
+
+    def _start(self, task: Task, handle: JobHandle | None) -> None:
+        on = self._on(task)
+        orchestrator = self._yard.orchestrators[on]
+        work = Work(task, self._job(task, orchestrator), on, orchestrator, handle)
+        self._works[work.key] = work
+        self._bench.capture.open_attempt(*work.key)
+        self._pause, self._look = SHORTEST, 0.0
+        if handle is None:  # before it can be there: whoever goes on with the run finds it by its id
+            self._record(work, {})
+            failpoint("job.wanted")
+        else:
+            work.due = self._limit(task)
+        self._beside(self._follow, work)
+
+    def _limit(self, task: Task) -> float | None:
+        timeout = task.spec.options.timeout
+        return None if timeout is None else time.monotonic() + timeout
+
+    def _job(self, task: Task, orchestrator: Orchestrator) -> Job:
+        options, yard, run = task.spec.options, self._yard, self._bench.run
+        life = LIFE if options.timeout is None else options.timeout + yard.shipping.grace + SLACK
+        deadline, node = time.time() + life, task.node
+        return Job(
+            id=f"{run}/{node.id}/{task.number}",
+            command=(*orchestrator.python, "-m", "core.entrypoint"),
+            image=yard.images.get(node.id) or yard.images.get(node.template),
+            resources=options.resources,
+            deadline=deadline,
+            labels={"run": run, "step": node.id, "attempt": str(task.number), "pipeline": self._bench.pipeline},
+            bundle=pack(bundle_of(self._bench, task, yard.shipping, yard.epoch(), deadline)),
+            folders=yard.shipping.folders,
+        )
+
+    def _beside(self, work: Callable[[Work], None], of: Work) -> None:
+        thread = Thread(target=work, args=(of,), name=f"core-job-{of.job.id[-40:]}", daemon=True)
+        self._threads = [one for one in self._threads if one.is_alive()]
+        self._threads.append(thread)
+        thread.start()
+
+    def _follow(self, work: Work) -> None:
+        """A thread's life: launch the job, and pass on what it prints until it ends."""
+        try:
+            if work.handle is None:
+                self._told.put(("launched", work, self._launched(work)))
+        except Exception as error:  # noqa: BLE001 - border of a plugin: the attempt that it ends tells
+            work.silent.set()
+            self._told.put(("refused", work, error))
+            return
+        self._listen(work)
+        work.silent.set()
+        self._told.put(("silent", work, None))
+
+    def _launched(self, work: Work) -> JobHandle:
+        """Launch it; what is away is tried again: the same id never starts two."""
+        until, pause = time.monotonic() + self._yard.patience, 0.2
+        while True:
+            try:
+                if work.on not in self._prepared:
+                    self._prepared.add(work.on)
+                    work.orchestrator.prepare(self._bench.run)
+                work.handle = work.orchestrator.launch(work.job)
+            except InfrastructureError as error:
+                if isinstance(error, ImageUnavailable) or work.wish or time.monotonic() + pause > until:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST)
+            else:
+                return work.handle
+
+    def _listen(self, work: Work) -> None:
+        """Feed its output to the log; after a break of the stream it goes on behind the lines that have come."""
+        seen, breaks = 0, 0
+        while work.handle is not None:
+            try:
+                for number, line in enumerate(work.orchestrator.logs(work.handle, follow=True), 1):
+                    if number > seen:
+                        seen = number
+                        self._bench.capture.feed(*work.key, "stdout", f"{line}\n".encode("utf-8", "backslashreplace"))
+            except Exception:  # noqa: BLE001 - border of a plugin: output that is lost ends no step
+                breaks += 1
+                if breaks > UNKNOWN or work.state is not None:
+                    return
+                time.sleep(min(0.2 * 2**breaks, LONGEST))
+                continue
+            return
+
+    def _seconds(self, until: float | None) -> float:
+        """How long nothing will happen by itself."""
+        times = [work.due for work in self._works.values() if work.due is not None]
+        times += [self._look] if any(work.handle for work in self._works.values()) else []
+        times += [] if until is None else [until]
+        return min(max(min(times) - time.monotonic(), 0.0), LONGEST) if times else LONGEST
+
+    def _hear(self, seconds: float) -> None:
+        """Take what the threads say; wait for it at most `seconds`."""
+        try:
+            said = doze(partial(self._told.get, True), seconds) if seconds else self._told.get_nowait()  # noqa: FBT003 - `get` is C
+            while True:
+                self._take(*said)
+                said = self._told.get_nowait()
+        except Empty:
+            return
+
+    def _take(self, what: str, work: Work, told: Any) -> None:
+        if self._works.get(work.key) is not work:
+            return
+        self._pause, self._look = SHORTEST, 0.0
+        if what == "refused":
+            self._finish(work, refused(work.task, told) if not work.wish else self._wished(work))
+        elif what == "launched":
+            work.began = time.monotonic()
+            self._record(work, {"orchestrator": told.orchestrator, "handle": dict(told.data)})
+            failpoint("job.launched")
+            if work.wish:
+                self._beside(self._end, work)
+            else:
+                work.due = self._limit(work.task)
+
+    def _record(self, work: Work, more: Mapping[str, Any]) -> None:
+        self._bench.emit(EventKind.JOB_LAUNCHED, *work.key, now=True, on=work.on, job=work.job.id, **more)
+
+    def _ask(self) -> None:
+        """Ask each orchestrator for the states of its jobs."""
+        by: dict[str, list[Work]] = {}
+        for work in self._works.values():
+            if work.handle is not None and work.state is None:
+                by.setdefault(work.on, []).append(work)
+        for works in by.values():
+            try:
+                states = works[0].orchestrator.state([work.handle for work in works if work.handle])
+            except Exception as error:  # noqa: BLE001 - border of a plugin: it may be away for a while
+                for work in works:
+                    self._unreachable(work, error)
+                continue
+            for work in works:
+                self._saw(work, states.get(work.job.id) or JobState(JobPhase.UNKNOWN))
+        self._look = time.monotonic() + self._pause
+        self._pause = min(1.5 * self._pause, LONGEST)
+
+    def _saw(self, work: Work, state: JobState) -> None:
+        work.away = None
+        work.unknown = work.unknown + 1 if state.phase is JobPhase.UNKNOWN else 0
+        if state.phase in ENDED_JOB or work.unknown >= UNKNOWN or (work.unknown and work.silent.is_set()):
+            work.state, work.settle = state, time.monotonic() + SETTLE
+
+    def _unreachable(self, work: Work, error: Exception) -> None:
+        """It can't be asked for; while the attempt gives signs of life itself, that is all that is known."""
+        now = time.monotonic()
+        work.away = work.away or now
+        if now - work.away < self._yard.patience or self._alive(work):
+            return
+        work.settle = now
+        work.state = JobState(JobPhase.UNKNOWN, reason=f"orchestrator {work.on!r} can't be asked for it: {error}")
+
+    def _alive(self, work: Work) -> bool:
+        mailbox = self._yard.mailbox
+        try:
+            lease = mailbox.lease(life_of(self._bench.run, *work.key))
+            return lease is not None and lease.expires_at > mailbox.now()
+        except StoreError:
+            return False
+
+    def _settle(self, work: Work) -> None:
+        """An ended job becomes a result, once its output has come and its events can be read."""
+        now = time.monotonic()
+        if work.state is None or (not work.silent.is_set() and now < work.settle):
+            self._look = min(self._look, now + SHORTEST)
+            return
+        try:
+            testimony = self._read(work)
+        except StoreError as error:
+            if now < work.settle + self._yard.patience:
+                self._look = now + SHORTEST
+                return
+            self._finish(work, lost(work.task, f"what became of it can't be read: {error.message}"))
+            return
+        task, state = work.task, work.state
+        result = of_testimony(task, testimony.data) if testimony is not None else of_state(task, state)
+        if work.wish:
+            result = self._wished(work, result)
+        failpoint("job.ended")
+        self._finish(work, result)
+
+    def _read(self, work: Work) -> Fact | None:
+        """What the attempt says of itself; what else it recorded becomes part of the driver's own record."""
+        step, number = work.key
+        found = [event for event in self._yard.mailbox.events(self._bench.run, step) if event.attempt == number]
+        if self._yard.mailbox is not self._yard.tracking:
+            copied = [event for event in found if event.kind in _COPIED]
+            if copied:
+                self._yard.tracking.append(copied)
+        return next((event for event in found if event.kind == EventKind.ATTEMPT_RETURNED), None)
+
+    def _wished(self, work: Work, result: Result | None = None) -> Result:
+        """The result of an attempt that was told to end; one that was done by then is done."""
+        if result is not None and result.state is StepState.COMPLETED:
+            return result
+        if work.wish == "timeout":
+            return timed_out(work.task, result.told if result else {})
+        return cancelled()
+
+    def _finish(self, work: Work, result: Result) -> None:
+        """The attempt has ended: all that it printed stands in its log, nothing is left of its job."""
+        self._bench.capture.close_attempt(*work.key)
+        del self._works[work.key]
+        if work.handle is not None:
+            self._beside(self._end, work)
+        seconds = result.seconds or round(time.monotonic() - work.began, 6)
+        self._ended.append((work.task, result._replace(seconds=seconds)))
+
+    def _tell(self, work: Work, wish: str, *, now: bool) -> None:
+        if work.wish and not now:
+            return
+        work.wish = work.wish or wish
+        work.due = None if now else time.monotonic() + self._grace
+        self._look = 0.0
+        self._pause = SHORTEST
+        if work.handle is not None:
+            self._beside(self._end if now else self._ask_to_end, work)
+
+    def _keep_time(self) -> None:
+        now = time.monotonic()
+        for work in [work for work in self._works.values() if work.due is not None and work.due <= now]:
+            self._tell(work, "timeout", now=bool(work.wish))
+
+    def _ask_to_end(self, work: Work) -> None:
+        _quietly(work.orchestrator.tell, work.handle)
+
+    def _end(self, work: Work) -> None:
+        _quietly(work.orchestrator.cancel, work.handle)
+
+    def _drop(self, launched: Launched) -> None:
+        """End the job of an owner before, with which nobody goes on."""
+        orchestrator = self._yard.orchestrators.get(launched.on)
+        if orchestrator is not None and launched.handle is not None:
+            _quietly(orchestrator.cancel, launched.handle)
+
+
+def _key(task: Task) -> tuple[str, int]:
+    return task.node.id, task.number
+
+
+def _quietly(end: Callable[[JobHandle], None], handle: JobHandle | None) -> None:
+    """An orchestrator that is away ends no job; its deadline does."""
+    for pause in (0.2, 1.0, 0.0):
+        try:
+            if handle is not None:
+                end(handle)
+        except Exception:  # noqa: BLE001 - border of a plugin
+            time.sleep(pause)
+        else:
+            return

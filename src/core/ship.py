@@ -1,0 +1,67 @@
+"""What a run whose steps are jobs takes along: orchestrators by name, and what every job must be told."""
+
+from __future__ import annotations
+
+import os
+
+from core.bundle import Shipping
+from core.errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from core.ports.artifact_store import ArtifactStore
+    from core.ports.orchestrator import Orchestrator
+    from core.schedule import Conditions
+    from core.settings import Settings
+
+
+def equipped(
+    conditions: Conditions,
+    settings: Settings,
+    orchestrators: Mapping[str, Orchestrator],
+    images: Mapping[str, str],
+    workers: int | None,
+) -> Conditions:
+    """`conditions` of a run on `orchestrators` (the stack's stands first); `workers` is what the call says."""
+    jobs = {name: one for name, one in orchestrators.items() if "inline" not in one.capabilities}
+    if not jobs:
+        return conditions
+    default = next(iter(orchestrators))
+    entry, folders = entry_of(conditions.store)
+    if workers is None:
+        workers = settings.workers if settings.workers != 1 else 0
+    return conditions._replace(
+        orchestrators=jobs,
+        default=default if default in jobs else "",
+        jobs=workers or max(one.slots for one in jobs.values()),
+        shipping=Shipping(
+            store=entry,
+            tracking={"home": os.path.abspath(settings.home)},
+            project=settings.project,
+            actor=conditions.actor,
+            heartbeat=settings.heartbeat,
+            grace=settings.grace,
+            log_limit=settings.log_limit,
+            folders=folders,
+        ),
+        images=images,
+    )
+
+
+def entry_of(store: ArtifactStore) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Flavor and settings of a store as plain data, and the folders of this machine that it needs."""
+    root = store.path("blake3:" + "0" * 64)
+    folder = "" if root is None else store.uri.removeprefix("file://")
+    folders = (folder,) if folder else ()
+    settings = store.settings
+    if settings is None:
+        if root is None:
+            raise ConfigurationError(
+                f"artifact store {store.name!r} ({store.flavor}) can't be told to jobs: it has no settings",
+                "register it with `core artifact-store register`",
+            )
+        return {"flavor": store.flavor, "settings": folder}, folders
+    return {"flavor": store.flavor, "settings": settings.model_dump(mode="json")}, folders

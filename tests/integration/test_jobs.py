@@ -1,0 +1,119 @@
+"""Runs whose steps are jobs of an orchestrator: one launcher of the same scheduler, the outcome is the same."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.integration import jobs_flow as flows
+
+from core import RunFailed
+from core.builtin.stores.local import LocalArtifactStore
+from core.errors import StepCrashed, StepTimeout, WorkerDied
+from core.model.event import EventKind
+from core.stack import Stack
+from core.testing.orchestrator import ProcessOrchestrator
+from core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Counter[str]]:
+    """How often each step was called; steps run as jobs of processes from here on."""
+    path = tmp_path / "trace"
+    monkeypatch.setenv("TRACE", str(path))
+    monkeypatch.setenv("CORE_DISPLAY", "none")
+    return lambda: Counter(path.read_text().split()) if path.exists() else Counter()
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch, core_home: Path) -> Iterator[ProcessOrchestrator]:
+    double = ProcessOrchestrator()
+    stack = Stack("process", double, LocalArtifactStore(str(core_home / "artifacts")))
+    monkeypatch.setattr(Workspace, "stack", stack)
+    yield double
+    assert not [job for job in double._jobs.values() if job.poll() is None]
+    double.close()
+
+
+def kinds(run: Any) -> Counter[str]:
+    with Workspace() as workspace:
+        return Counter(event.kind for event in workspace.tracking.events(run.id))
+
+
+def test_steps_are_jobs(processes: ProcessOrchestrator, trace: Callable[[], Counter[str]]) -> None:
+    run = flows.flow(size=4)
+    assert run.state == "completed"
+    assert run.steps["work"].outputs["output"].load() == 6
+    assert run.steps["make"].log() == "making 4\n"
+    assert run.steps["work"].log() == "working sum\n"
+    assert run.steps["make"].metadata == {"size": 4}
+    assert len(processes._jobs) == 2
+    found = kinds(run)
+    assert found[EventKind.ATTEMPT_RETURNED] == found[EventKind.ATTEMPT_COMPLETED] == 2
+    assert found[EventKind.JOB_LAUNCHED] == 4
+    again = flows.flow(size=4)
+    assert [str(step.state) for step in again.steps.values()] == ["reused", "reused"]
+    assert trace() == {"make": 1, "sum": 1}
+
+
+@pytest.mark.usefixtures("processes")
+def test_retry_and_checkpoint(trace: Callable[[], Counter[str]]) -> None:
+    run = flows.again()
+    assert run.steps["twice"].outputs["output"].load() == 4
+    assert [str(attempt.state) for attempt in run.steps["twice"].attempts] == ["failed", "completed"]
+    assert trace()["twice"] == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "tries", "said"),
+    [
+        ("raise", flows.NoLuck, 1, "no luck today"),
+        ("exit", StepCrashed, 1, "exit code 9"),
+        ("crash", StepCrashed, 1, "signal 11"),
+        ("killed", WorkerDied, 3, "signal 9"),
+    ],
+)
+@pytest.mark.usefixtures("processes")
+def test_failures_are_told_apart(
+    trace: Callable[[], Counter[str]], how: str, error: type[Exception], tries: int, said: str
+) -> None:
+    quick = flows.work.with_options(retry=flows.Retry(attempts=1, delay=0.01))
+    with pytest.raises(RunFailed) as caught:
+        _once(quick, how)
+    assert isinstance(caught.value.__cause__, error)
+    assert said in str(caught.value.__cause__)
+    assert trace()[how] == tries
+    told = caught.value.run.steps["work"].error or {}
+    assert (how == "raise") == ("raise NoLuck" in told.get("traceback", ""))
+
+
+def _once(step: Any, how: str) -> Any:
+    from core import pipeline
+
+    @pipeline
+    def once() -> None:
+        step(flows.make(), how)
+
+    return once()
+
+
+@pytest.mark.usefixtures("processes", "trace")
+def test_timeout_ends_the_job() -> None:
+    began = time.monotonic()
+    with pytest.raises(RunFailed) as caught:
+        _once(flows.work.with_options(timeout=0.5), "sleep")
+    assert isinstance(caught.value.__cause__, StepTimeout)
+    assert time.monotonic() - began < 15
+
+
+@pytest.mark.usefixtures("trace")
+def test_side_by_side(processes: ProcessOrchestrator) -> None:
+    run = flows.wide()
+    assert run.state == "completed"
+    assert len(processes._jobs) == 4
