@@ -370,6 +370,7 @@ def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:
     """A pure function of the set of events; `silent` says that nobody holds the run's lease."""
     steps: dict[str, dict[int, list[Event]]] = {}
     of_run: list[Event] = []
+    several: set[tuple[str, int]] = set()  # attempts of which more than one owner of the run wrote
     for event in sorted(set_of(events), key=lambda e: (e.epoch, e.seq, e.writer)):
         if not event.step:
             if event.kind in _OF_RUN:
@@ -377,9 +378,10 @@ def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:
             continue
         known = steps.setdefault(event.step, {}).setdefault(event.attempt, [])
         if known and known[-1].epoch < event.epoch:
-            adopted = event.kind == EventKind.JOB_TAKEN_OVER
-            known[:] = [one for one in known if one.kind not in TERMINAL] if adopted else ()
+            several.add((event.step, event.attempt))
         known.append(event)
+    for step, attempt in several:
+        steps[step][attempt] = _counting(steps[step][attempt])
     starts = [event for event in of_run if event.kind == EventKind.RUN_STARTED]
     epoch = of_run[-1].epoch if of_run else 0
     end = next((event for event in of_run if event.kind == EventKind.RUN_ENDED and event.epoch == epoch), None)
@@ -389,6 +391,16 @@ def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:
     started_at = min((event.at for event in starts), default=None)
     data = next((event.data for event in starts if event.epoch == starts[-1].epoch), {})
     return _Folded(data, ended, state, started_at, end.at if end else None, epoch, steps)
+
+
+def _counting(events: list[Event]) -> list[Event]:
+    """Of an attempt's events, ordered by epoch, those of the newest; where its owner took over, what others told."""
+    epoch = events[-1].epoch
+    newest = [event for event in events if event.epoch == epoch]
+    if len(newest) == len(events) or all(event.kind != EventKind.JOB_TAKEN_OVER for event in newest):
+        return newest
+    older = _counting(events[: -len(newest)])
+    return [event for event in older if event.kind not in TERMINAL] + newest
 
 
 def set_of(events: Iterable[Event]) -> Iterator[Event]:

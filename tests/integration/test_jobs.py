@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.integration import jobs_flow as flows
 
-from core import RunFailed
+from core import RunFailed, pipeline
 from core.builtin.stores.local import LocalArtifactStore
-from core.errors import StepCrashed, StepTimeout, WorkerDied
+from core.errors import LeaseLostError, StepCrashed, StepTimeout, WorkerDied
 from core.model.event import EventKind
+from core.resume import resume
+from core.schedule import jobs
 from core.stack import Stack
 from core.testing.orchestrator import ProcessOrchestrator
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+sys.path.append(os.path.dirname(__file__))  # a job imports the steps by their module's name
+flows: Any = import_module("jobs_flow")
 
 
 @pytest.fixture
@@ -94,8 +101,6 @@ def test_failures_are_told_apart(
 
 
 def _once(step: Any, how: str) -> Any:
-    from core import pipeline
-
     @pipeline
     def once() -> None:
         step(flows.make(), how)
@@ -117,3 +122,32 @@ def test_side_by_side(processes: ProcessOrchestrator) -> None:
     run = flows.wide()
     assert run.state == "completed"
     assert len(processes._jobs) == 4
+
+
+@pytest.mark.parametrize("where", ["job.wanted", "job.launched", "job.ended"])
+def test_another_owner_goes_on_with_jobs_at_work(
+    processes: ProcessOrchestrator, trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The owner falls silent at `where`: its job is neither left nor done twice, and is recorded as one attempt."""
+
+    def gone(name: str) -> bool:
+        if name == where:
+            raise LeaseLostError("another owner has it")
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "failpoint", gone)
+        with pytest.raises(LeaseLostError):
+            flows.flow(size=4)
+    assert trace()["sum"] == 0
+    with Workspace() as workspace:
+        run = workspace.tracking.runs()[0].id
+    done = resume(Workspace(), run)
+    assert done.state == "completed"
+    assert trace() == {"make": 1, "sum": 1}
+    assert len(processes._jobs) == 2
+    made = done.steps["make"]
+    assert [str(attempt.state) for attempt in made.attempts] == ["completed"]
+    assert made.metadata == {"size": 4}
+    assert made.attempts[0].started_at
+    assert kinds(done)[EventKind.JOB_TAKEN_OVER] == 1

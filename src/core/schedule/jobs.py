@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from core.bundle import LIFE, bundle_of, life_of, pack
 from core.errors import ImageUnavailable, InfrastructureError, LeaseLostError, StoreError
@@ -97,6 +97,9 @@ class Work:
         """Its last one, once it has ended."""
         self.settle = 0.0
         """Until when the rest of its output is waited for, or its events, while the store is away."""
+        self.log = Lock()
+        self.closed = False
+        """Whether nobody wants its output any more; read and set under the lock `log`."""
         self.silent = Event()
         """Set when all of its output has come."""
         self.unknown = 0
@@ -131,6 +134,8 @@ class Jobs:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        for work in self._works.values():
+            self._close(work)
         if isinstance(error, LeaseLostError):
             return  # the jobs are the new owner's
         for work in self._works.values():
@@ -262,7 +267,7 @@ class Jobs:
                 for number, line in enumerate(work.orchestrator.logs(work.handle, follow=True), 1):
                     if number > seen:
                         seen = number
-                        self._bench.capture.feed(*work.key, "stdout", f"{line}\n".encode("utf-8", "backslashreplace"))
+                        self._feed(work, f"{line}\n".encode("utf-8", "backslashreplace"))
             except Exception:  # noqa: BLE001 - border of a plugin: output that is lost ends no step
                 breaks += 1
                 if breaks > UNKNOWN or work.state is not None:
@@ -270,6 +275,16 @@ class Jobs:
                 time.sleep(min(0.2 * 2**breaks, LONGEST))
                 continue
             return
+
+    def _feed(self, work: Work, data: bytes) -> None:
+        with work.log:
+            if not work.closed:
+                self._bench.capture.feed(*work.key, "stdout", data)
+
+    def _close(self, work: Work) -> None:
+        with work.log:
+            work.closed = True
+            self._bench.capture.close_attempt(*work.key)
 
     def _seconds(self, until: float | None) -> float:
         """How long nothing will happen by itself."""
@@ -388,7 +403,7 @@ class Jobs:
 
     def _finish(self, work: Work, result: Result) -> None:
         """The attempt has ended: all that it printed stands in its log, nothing is left of its job."""
-        self._bench.capture.close_attempt(*work.key)
+        self._close(work)
         del self._works[work.key]
         if work.handle is not None:
             self._beside(self._end, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -9,14 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import NotAllowedError
-from core.model.job import Job, JobHandle, JobPhase
+from core.model.job import ENDED_JOB, Job, JobHandle, JobPhase
 from core.ports.orchestrator import CAPABILITIES
 
 if TYPE_CHECKING:
     from core.model.job import JobState
     from core.ports.orchestrator import Orchestrator
-
-ENDED = {JobPhase.SUCCEEDED, JobPhase.FAILED, JobPhase.CANCELLED, JobPhase.PREEMPTED}
 
 
 def python(job: str, code: str) -> Job:
@@ -44,7 +43,7 @@ class OrchestratorSuite:
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
             state = orchestrator.state([handle])[handle.job]
-            if state.phase in ENDED:
+            if state.phase in ENDED_JOB:
                 return state
             time.sleep(0.02)
         pytest.fail(f"job {handle.job} did not end in {self.seconds} s")
@@ -114,3 +113,24 @@ class OrchestratorSuite:
         orchestrator.cancel(handle)
         assert self.wait(orchestrator, handle).phase is JobPhase.CANCELLED
         orchestrator.cancel(handle)
+
+    def test_bundle_arrives(self, orchestrator: Orchestrator) -> None:
+        """What a job must be told comes whole, at its stdin or in the file that `CORE_BUNDLE` names."""
+        self._jobs(orchestrator)
+        read = "(open(p, 'rb') if (p := os.environ.get('CORE_BUNDLE')) else sys.stdin.buffer).read()"
+        code = f"import hashlib, os, sys; print(hashlib.sha256({read}).hexdigest())"
+        bundle = bytes(range(256)) * 1000
+        handle = orchestrator.launch(self.job("told", code)._replace(bundle=bundle))
+        assert list(orchestrator.logs(handle, follow=True)) == [hashlib.sha256(bundle).hexdigest()]
+
+    def test_tell_asks_to_end(self, orchestrator: Orchestrator) -> None:
+        """SIGTERM reaches the job, which may end as it likes."""
+        self._jobs(orchestrator)
+        if "cancel" not in orchestrator.capabilities:
+            pytest.skip("it does not declare `cancel`")
+        code = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(4)); print('up', flush=True)"
+        handle = orchestrator.launch(self.job("asked", f"{code}; time.sleep(600)"))
+        next(iter(orchestrator.logs(handle, follow=True)))
+        orchestrator.tell(handle)
+        assert self.wait(orchestrator, handle).exit_code in {4, 143}
+        orchestrator.tell(handle)
