@@ -29,13 +29,12 @@ def equipped(
     jobs = {name: one for name, one in orchestrators.items() if "inline" not in one.capabilities}
     if not jobs:
         return conditions
-    default = next(iter(orchestrators))
     entry, folders = entry_of(conditions.store)
     if workers is None:
         workers = settings.workers if settings.workers != 1 else 0
     return conditions._replace(
         orchestrators=jobs,
-        default=default if default in jobs else "",
+        default=next(iter(orchestrators)),
         jobs=workers or max(one.slots for one in jobs.values()),
         shipping=Shipping(
             store=entry,

@@ -12,7 +12,7 @@ from core.builtin.sqlite.active import active_stack
 from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.context import Importing, compiling
-from core.errors import ConfigurationError, StoreError
+from core.errors import ConfigurationError, NotFoundError, StoreError
 from core.logs import read
 from core.model.graph import Graph, parse
 from core.model.nothing import NOTHING
@@ -208,11 +208,19 @@ class Workspace:
         for node, spec in specs.items():
             name = spec.options.runs_on
             if name is not None and name not in found:
-                raise ConfigurationError(
-                    f"step {node!r} runs on orchestrator {name!r}, which this stack does not have",
-                    "remove runs_on=, or choose a stack whose orchestrator has that name",
-                )
+                found[name] = self._orchestrator(name, node)
         return found
+
+    def _orchestrator(self, name: str, step: str) -> Orchestrator:
+        from core.stack.build import build, shelf_of  # start-up time: few steps name an orchestrator
+
+        try:
+            with self:
+                built: Any = build(self, shelf_of(self).component("orchestrator", name))
+                return built  # type: ignore[no-any-return]
+        except NotFoundError as error:
+            said = f"step {step!r} runs on orchestrator {name!r}, which does not exist: {error.message}"
+            raise ConfigurationError(said, "remove runs_on=, or register it: `core orchestrator register`") from error
 
     def conditions(
         self,

@@ -14,7 +14,7 @@ import pytest
 
 from core import RunFailed, pipeline
 from core.builtin.stores.local import LocalArtifactStore
-from core.errors import LeaseLostError, StepCrashed, StepTimeout, WorkerDied
+from core.errors import ConfigurationError, LeaseLostError, StepCrashed, StepTimeout, WorkerDied
 from core.model.event import EventKind
 from core.resume import resume
 from core.schedule import jobs
@@ -151,3 +151,18 @@ def test_another_owner_goes_on_with_jobs_at_work(
     assert made.metadata == {"size": 4}
     assert made.attempts[0].started_at
     assert kinds(done)[EventKind.JOB_TAKEN_OVER] == 1
+
+
+def test_one_step_runs_elsewhere(
+    trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch, python: Callable[..., Any]
+) -> None:
+    """`runs_on` names an orchestrator of the catalog; the other steps stay in the driver's process."""
+    monkeypatch.setenv("CORE_PLUGINS", str(Path(__file__).parent / "plugin_process.py"))
+    python("-m", "core", "orchestrator", "register", "elsewhere", "--flavor", "process")
+    step = flows.work.with_options(runs_on="elsewhere")
+    run = _once(step, "sum")
+    assert run.state == "completed"
+    assert kinds(run)[EventKind.JOB_LAUNCHED] == 2
+    assert trace() == {"make": 1, "sum": 1}
+    with pytest.raises(ConfigurationError, match="step 'work' runs on orchestrator 'nowhere', which does not exist"):
+        _once(flows.work.with_options(runs_on="nowhere"), "sum")

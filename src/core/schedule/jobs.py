@@ -187,6 +187,10 @@ class Jobs:
         elif not any(ended is task for ended, _ in self._ended):
             self._ended.append((task, cancelled()))  # interrupted before it was launched
 
+    def knows(self, task: Task) -> bool:
+        """Whether its orchestrator launches jobs."""
+        return self._on(task) in self._yard.orchestrators
+
     def _on(self, task: Task) -> str:
         return task.spec.options.runs_on or self._yard.default
 

@@ -1,4 +1,4 @@
-"""Two launchers as one: steps that name an orchestrator are its jobs, the others run on this machine."""
+"""Two launchers as one: steps whose orchestrator launches jobs are jobs, the others run on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TURN = 0.05
 
 
 class Mixed:
-    """Routes each attempt by its step's `runs_on`."""
+    """Routes each attempt by the orchestrator of its step."""
 
     def __init__(self, here: Pool | Inline, jobs: Jobs) -> None:
         self._here = here
@@ -38,12 +38,12 @@ class Mixed:
 
     def launch(self, task: Task) -> None:
         """Begin an attempt."""
-        self._at_work[_is_job(task)] += 1
-        (self._jobs if _is_job(task) else self._here).launch(task)
+        self._at_work[self._is_job(task)] += 1
+        (self._jobs if self._is_job(task) else self._here).launch(task)
 
     def take_over(self, task: Task) -> bool:
         """Go on with one of an owner before."""
-        found = _is_job(task) and self._jobs.take_over(task)
+        found = self._is_job(task) and self._jobs.take_over(task)
         self._at_work[True] += found
         return found
 
@@ -55,13 +55,12 @@ class Mixed:
         else:
             ended = self._here.wait(0.0) or self._jobs.wait(TURN if seconds is None else min(seconds, TURN))
         for task, _ in ended:
-            self._at_work[_is_job(task)] -= 1
+            self._at_work[self._is_job(task)] -= 1
         return ended
 
     def stop(self, task: Task, *, now: bool) -> None:
         """Tell it to end, or end it `now`."""
-        (self._jobs if _is_job(task) else self._here).stop(task, now=now)
+        (self._jobs if self._is_job(task) else self._here).stop(task, now=now)
 
-
-def _is_job(task: Task) -> bool:
-    return task.spec.options.runs_on is not None
+    def _is_job(self, task: Task) -> bool:
+        return self._jobs.knows(task)

@@ -65,7 +65,7 @@ class Conditions(Value):
     orchestrators: Mapping[str, Orchestrator] = NOTHING
     """Those that launch jobs, by name: the stack's, unless it is inline, and those that steps name with `runs_on`."""
     default: str = ""
-    """Name of the stack's orchestrator when it launches jobs; empty: steps run on this machine."""
+    """Name of the stack's orchestrator."""
     jobs: int = 0
     """Jobs that may be at work at a time."""
     shipping: Shipping | None = None
@@ -172,7 +172,7 @@ def _end(
 def _launcher(
     bench: Bench, specs: Mapping[str, StepSpec], conditions: Conditions, recorder: Recorder, past: Past | None
 ) -> Pool | Inline | Jobs | Mixed:
-    """Jobs of an orchestrator; on this machine, what `_here` gives; both when only some steps name an orchestrator."""
+    """Jobs of orchestrators; on this machine, what `_here` gives; both when some steps are jobs and others are not."""
     if not conditions.orchestrators or conditions.shipping is None:
         return _here(bench, specs, conditions)
     from core.schedule.jobs import Jobs, Yard  # start-up time: a local run launches none
@@ -189,7 +189,8 @@ def _launcher(
         past.launched if past else NOTHING,
     )
     jobs = Jobs(bench, yard, grace=conditions.grace)
-    if conditions.default:
+    where = {spec.options.runs_on or conditions.default for spec in specs.values()}
+    if where <= set(conditions.orchestrators):
         return jobs
     from core.schedule.mixed import Mixed  # start-up time: the same
 

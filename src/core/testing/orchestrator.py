@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,7 +38,8 @@ class ProcessOrchestrator(Orchestrator):
         super().__init__()
         self._jobs: dict[str, subprocess.Popen[bytes]] = {}
         self._cancelled: set[str] = set()
-        self._folder = tempfile.TemporaryDirectory(prefix="core-jobs-")
+        self._folder = tempfile.mkdtemp(prefix="core-jobs-")
+        atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
 
     def launch(self, job: Job) -> JobHandle:
         """Start the process unless this job was launched before."""
@@ -111,7 +114,7 @@ class ProcessOrchestrator(Orchestrator):
         """End every job that still runs."""
         for job in self._jobs:
             self.cancel(JobHandle(job, self.flavor))
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _log(self, job: str) -> str:
-        return os.path.join(self._folder.name, job.encode().hex()[:200])
+        return os.path.join(self._folder, job.encode().hex()[:200])
