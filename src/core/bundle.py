@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from core.errors import ConfigurationError
-from core.execute import Task
+from core.execute import Task, environment_of
 from core.model.artifact import ArtifactRef
 from core.model.graph import node_data, node_of
 from core.model.nothing import NOTHING
@@ -64,7 +64,9 @@ class Bundle(Value):
     """Outputs that the function takes, by node id."""
     checkpoint: ArtifactRef | None
     environment: Mapping[str, str]
-    """Variables that the step declares."""
+    """Variables that the step declares, secrets filled in."""
+    secrets: tuple[str, ...]
+    """What of that must never be shown."""
     materializers: Mapping[str, str]
     """Output name to the materializer that the step declares."""
     inline_limit: int
@@ -82,6 +84,7 @@ class Bundle(Value):
 def bundle_of(bench: Bench, task: Task, shipping: Shipping, epoch: int, deadline: float) -> Bundle:
     """What the job of `task` is told."""
     spec, options = task.spec, task.spec.options
+    environment = environment_of(bench, task)
     return Bundle(
         run=bench.run,
         pipeline=bench.pipeline,
@@ -92,7 +95,8 @@ def bundle_of(bench: Bench, task: Task, shipping: Shipping, epoch: int, deadline
         number=task.number,
         inputs=task.needed(),
         checkpoint=task.checkpoint,
-        environment=options.environment,
+        environment=environment,
+        secrets=tuple(value for name, value in environment.items() if value and value != options.environment[name]),
         materializers=options.materializers,
         inline_limit=bench.inline_limit,
         deadline=deadline,
@@ -127,7 +131,7 @@ def unpack(data: bytes) -> Bundle:
                 for node, outputs in fields["inputs"].items()
             }
             fields["checkpoint"] = ArtifactRef.from_data(fields["checkpoint"]) if fields["checkpoint"] else None
-            fields["roots"] = tuple(fields["roots"])
+            fields["roots"], fields["secrets"] = tuple(fields["roots"]), tuple(fields["secrets"])
             fields["environment"] = fields["environment"] or NOTHING
             shipping = fields["shipping"]
             fields["shipping"] = Shipping(**{**shipping, "folders": tuple(shipping["folders"])})

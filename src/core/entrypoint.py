@@ -18,7 +18,7 @@ from core.errors import ConfigurationError, CoreError, InfrastructureError, Stor
 from core.execute import Bench, Result, error_data, perform
 from core.faults import failpoint
 from core.interrupt import Interruptible, Terminated
-from core.mask import learn
+from core.mask import add_secret, learn
 from core.model.event import EventKind
 from core.model.states import Fault, StepState
 from core.names import locate, name_of
@@ -106,6 +106,8 @@ class Attempt:
         """Perform it, record what became of it, and give the exit code."""
         bundle = self._bundle
         learn(bundle.environment)
+        for secret in bundle.secrets:
+            add_secret(secret)
         streams = Streams(os.dup(1), os.dup(2))
         registry, store, tracking = _open(bundle)
         with Witness(tracking, bundle) as witness:

@@ -136,7 +136,7 @@ def perform(bench: Bench, task: Task) -> Result:
     token = enter(context)
     variables: Mapping[str, str | None] = NOTHING
     try:
-        variables = _set_environment(_environment(bench, task))
+        variables = _set_environment(environment_of(bench, task))
         signature = read_signature(spec.function)
         args, kwargs = _arguments(bench, node, signature, task.inputs)
         returned = spec.function(*args, **kwargs)
@@ -348,7 +348,7 @@ def _place_of(function: Callable[..., Any]) -> str:
     return f" ({os.path.basename(code.co_filename)}:{code.co_firstlineno})" if code else ""
 
 
-def _environment(bench: Bench, task: Task) -> Mapping[str, str]:
+def environment_of(bench: Bench, task: Task) -> Mapping[str, str]:
     """The variables that the step declares, secrets in the place of references to them."""
     declared = task.spec.options.environment
     if bench.resolve is None or not any("{{" in value for value in declared.values()):

@@ -83,7 +83,12 @@ class Pipeline(Generic[P, R]):
         with Workspace() as workspace:
             stack = workspace.stack
             plan = workspace.planner(compiled.graph, compiled.specs, self._no_cache(options)).plan(stack.name)
-            prepare(compiled.specs, workspace.orchestrators(compiled.specs), workspace.registry.materializers(), workspace.refer)
+            prepare(
+                compiled.specs,
+                workspace.orchestrators(compiled.specs),
+                workspace.registry.materializers(),
+                workspace.refer,
+            )
         return plan
 
     def _repr_svg_(self) -> str:

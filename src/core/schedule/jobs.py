@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 
 from core.bundle import LIFE, bundle_of, life_of, pack
-from core.errors import ImageUnavailable, InfrastructureError, LeaseLostError, StoreError
+from core.errors import CoreError, ImageUnavailable, InfrastructureError, LeaseLostError, StoreError
 from core.faults import failpoint
 from core.interrupt import doze
 from core.model.event import EventKind
@@ -197,7 +197,12 @@ class Jobs:
     def _start(self, task: Task, handle: JobHandle | None) -> None:
         on = self._on(task)
         orchestrator = self._yard.orchestrators[on]
-        work = Work(task, self._job(task, orchestrator), on, orchestrator, handle)
+        try:
+            job = self._job(task, orchestrator)
+        except CoreError as error:  # a secret is gone, or can't be opened
+            self._ended.append((task, refused(task, error)))
+            return
+        work = Work(task, job, on, orchestrator, handle)
         self._works[work.key] = work
         self._bench.capture.open_attempt(*work.key)
         self._pause, self._look = SHORTEST, 0.0
