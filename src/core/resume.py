@@ -60,7 +60,7 @@ def resume(
         values = {name: from_plain(value, kinds.get(name)) for name, value in view.parameters.items()}
         compiled = compile_pipeline(pipeline.name, function, (), values, options)
         _same(view, compiled.graph)
-        stack = workspace.stack
+        stack = workspace.stack.checked()
         no_cache = options.no_cache if pipeline.options.cache else True
         planner = workspace.planner(compiled.graph, compiled.specs, no_cache)
         plan = planner.plan(stack.name)

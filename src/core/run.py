@@ -81,7 +81,7 @@ class Pipeline(Generic[P, R]):
 
         compiled = self.compile(parameters, options)
         with Workspace() as workspace:
-            stack = workspace.stack
+            stack = workspace.stack.checked()
             plan = workspace.planner(compiled.graph, compiled.specs, self._no_cache(options)).plan(stack.name)
             prepare(
                 compiled.specs,
@@ -118,7 +118,7 @@ def run(pipeline: Pipeline[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str
 
     compiled = compile_pipeline(pipeline.name, pipeline.__wrapped__, args, kwargs, options)
     with Workspace() as workspace:
-        stack = workspace.stack
+        stack = workspace.stack.checked()
         planner = workspace.planner(compiled.graph, compiled.specs, pipeline._no_cache(options))
         plan = planner.plan(stack.name)
         where = workspace.orchestrators(compiled.specs)

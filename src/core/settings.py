@@ -92,7 +92,7 @@ def _found(overrides: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
     """Weakest first, so that a dict keeps the strongest; `home` always comes."""
     yield "home", *_default_home()
     yield from _from_file(config_file(), ())
-    yield from _from_file(_upward("pyproject.toml"), ("tool", "core"))
+    yield from _from_file(upward("pyproject.toml"), ("tool", "core"))
     environment = os.environ
     for name in _NAMES:
         variable = f"CORE_{name.upper()}"
@@ -141,7 +141,8 @@ def _folders() -> Iterator[str]:
         folder = above
 
 
-def _upward(name: str) -> str:
+def upward(name: str) -> str:
+    """Path of the nearest file `name` at or above the working folder; empty when there is none."""
     paths = (os.path.join(folder, name) for folder in _folders())
     return next((path for path in paths if os.path.isfile(path)), "")
 
@@ -191,11 +192,11 @@ def _toml_items(path: str, data: bytes, table: tuple[str, ...]) -> Iterator[tupl
             "write [tool.core] and one setting a line",
         )
     for key, value in content.items():
-        yield key, value, _line_of(text, ".".join(table), key)
+        yield key, value, line_of(text, ".".join(table), key)
 
 
-def _line_of(text: str, table: str, key: str) -> int:
-    """Line of `key` in `[table]`; that of the table's head, or 0, where it is written in another way."""
+def line_of(text: str, table: str, key: str = "\n") -> int:
+    """Line of `key` in `[table]`; that of the table's head, or 0, where it is written in another way, or not given."""
     inside, head = not table, 0
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.strip()

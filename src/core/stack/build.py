@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from core.errors import CoreError, PluginError
+from core.errors import CoreError, NotFoundError, PluginError
 from core.stack.entries import BUILT_IN, TYPES, Shelf, command
 from core.stack.opened import Stack, default_store
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.ports.component import Component
     from core.secrets import Secrets
     from core.settings import Settings
-    from core.stack.entries import ComponentEntry
+    from core.stack.entries import ComponentEntry, StackEntry
 
     class Means(Protocol):
         """What stacks are opened with; a `Workspace` is one."""
@@ -49,11 +49,22 @@ if TYPE_CHECKING:
 
 
 def assemble(means: Means, name: str) -> Stack:
-    """The stack `name`; raises `NotFoundError` when it, or a component of it, does not exist."""
+    """The active stack, called `name`; raises `NotFoundError` when it, or a component of it, does not exist."""
     shelf = shelf_of(means)
-    parts = shelf.stack(name).components
+    parts = active_entry(means, shelf, name).components
     built = {kind: partial(_built, means, shelf.component(kind, parts[kind])) for kind in TYPES if kind in parts}
     return Stack(name, **built)
+
+
+def active_entry(means: Means, shelf: Shelf, name: str) -> StackEntry:
+    """The entry of the active stack, called `name`; raises `NotFoundError` that tells who made it active."""
+    try:
+        return shelf.stack(name)
+    except NotFoundError as error:
+        if means.settings.stack:
+            raise
+        hint = "`core stack set` made it active, perhaps in another folder; `core stack set default` goes back"
+        raise NotFoundError(error.message, hint) from None
 
 
 def _built(means: Means, entry: ComponentEntry) -> Component:
@@ -63,7 +74,10 @@ def _built(means: Means, entry: ComponentEntry) -> Component:
 
 def shelf_of(means: Means) -> Shelf:
     """Every component and stack that `means` can reach."""
-    return Shelf(means.catalog, means.settings.project)
+    from core.stack.repository import declared  # start-up time: help needs no files
+
+    found = declared()
+    return Shelf(means.catalog, means.settings.project, found.components, found.stacks)
 
 
 def build(means: Means, entry: ComponentEntry) -> Component:

@@ -6,24 +6,28 @@ Every change is one compare-and-swap on the revision that was read: of two write
 from __future__ import annotations
 
 from core.define import check_name
-from core.errors import ConfigurationError, ConflictError, CoreError, PluginError, UsageError
+from core.errors import ConfigurationError, ConflictError, UsageError
 from core.model.nothing import NOTHING
 from core.ports.catalog import Entry
-from core.stack.build import about, build, checked, shelf_of
+from core.stack.build import build, checked, shelf_of
+from core.stack.check import findings, refuse, try_out
 from core.stack.entries import (
+    BUILT_IN,
     CATALOG,
     DEFAULT,
     NEEDED,
     TYPES,
     ComponentEntry,
+    StackEntry,
     command,
     component_of,
     said,
+    stack_of,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from core.stack.build import Means
@@ -44,11 +48,11 @@ class Changes:
         """Check `entry`, try it, and keep it; raises `ConflictError` when the name is taken."""
         check_name(entry.name, said(entry.kind))
         self._refuse_default(entry.kind, entry.name)
-        entry = self._checked(entry)
+        entry = self.checked(entry)
         if verify:
             self._try(entry)
         try:
-            self._put(Entry(entry.kind, entry.name, 0, _data(entry)))
+            self._put(Entry(entry.kind, entry.name, 0, component_data(entry)))
         except ConflictError:
             hint = f"`{command(entry.kind)} update {entry.name}` changes it; or choose another name"
             raise ConflictError(f"there is {_article(said(entry.kind))} {entry.name!r} already", hint) from None
@@ -69,10 +73,10 @@ class Changes:
                 given = ", ".join(entry.settings) or "none"
                 raise UsageError(f"{entry.noun} has no value of its own for {key!r}", f"it has: {given}")
         merged = {key: value for key, value in {**entry.settings, **settings}.items() if key not in drop}
-        entry = self._checked(entry._replace(settings=merged))
+        entry = self.checked(entry._replace(settings=merged))
         if verify:
             self._try(entry)
-        self._put(kept._replace(data={**kept.data, **_data(entry)}))
+        self._put(kept._replace(data={**kept.data, **component_data(entry)}))
 
     def connect(self, kind: str, name: str, connector: str, resource_id: str = "", *, verify: bool = True) -> None:
         """Link a service connector, and try whether it opens what the component needs."""
@@ -87,7 +91,7 @@ class Changes:
         entry = entry._replace(connector=connector, resource_id=resource_id)
         if verify:
             self._try(entry)
-        self._put(kept._replace(data={**kept.data, **_data(entry)}))
+        self._put(kept._replace(data={**kept.data, **component_data(entry)}))
 
     def disconnect(self, kind: str, name: str) -> str:
         """Take the link away; gives the name of the connector that it led to."""
@@ -110,11 +114,14 @@ class Changes:
         check_name(to, said(kind))
         self._refuse_default(kind, to)
         there = {other.name: other for other in self.shelf.components(kind)}.get(to)
-        if there is None:
-            self._put(Entry(kind, to, 0, kept.data))
-        elif not there.same(entry._replace(name=to)):
+        if there is not None and not there.same(entry._replace(name=to)):
             raise ConflictError(f"there is {_article(said(kind))} {to!r} already", "choose another name")
         users = self.shelf.users(kind, name)
+        for stack in self.shelf.stacks():
+            if stack.name in users and stack.origin not in {CATALOG, BUILT_IN}:
+                raise _declared(f"{said(kind)} {name!r} is part of stack {stack.name!r}, which", stack.origin)
+        if there is None:
+            self._put(Entry(kind, to, 0, kept.data))
         for user in users:
             self._change_stack(user, {kind: to})
         self.means.catalog.delete(kind, name, kept.revision, self.shelf.project)
@@ -122,31 +129,68 @@ class Changes:
 
     def delete(self, kind: str, name: str) -> None:
         """Forget a component; raises `ConflictError` naming the stacks that have it."""
-        self._refuse_default(kind, name)
+        kept, _ = self._read(kind, name)
         users = self.shelf.users(kind, name)
-        if users:
+        of_that_name = [entry for entry in self.shelf.components(kind) if entry.name == name]
+        if users and len(of_that_name) == 1:  # else the repository declares another one, which stays
             raise ConflictError(
                 f"{said(kind)} {name!r} is part of {_listed('stack', users)}",
-                f"give them another (`core stack update {users[0]} ...`), or delete them first",
+                f"`core stack update {users[0]} -{kind[0]} OTHER` gives it another; or delete it first",
             )
-        kept = self.means.catalog.get(kind, name, self.shelf.project)
         self.means.catalog.delete(kind, name, kept.revision, self.shelf.project)
 
     # Stacks ----------------------------------------------------------------------------------------------------------
 
-    def register_stack(self, name: str, components: Mapping[str, str]) -> None:
+    def register_stack(self, name: str, components: Mapping[str, str], *, verify: bool = True) -> None:
         """Keep a new stack of `components`; what every stack has and is not named is the default one."""
         check_name(name, "stack")
         if name == DEFAULT:
-            raise ConflictError(f"stack {DEFAULT!r} is always there", "choose another name")
-        parts = {**dict.fromkeys(NEEDED, DEFAULT), **components}
-        for kind, part in parts.items():
-            self.shelf.component(kind, part)
+            raise ConflictError(f"stack {DEFAULT!r} is built in and stays as it is", "choose another name")
+        parts = ordered({**dict.fromkeys(NEEDED, DEFAULT), **components})
+        self._look_at(StackEntry(name, parts), verify=verify)
+        self.keep_stack(name, parts)
+
+    def keep_stack(self, name: str, parts: Mapping[str, str]) -> None:
+        """Keep a new stack that was looked at already."""
         try:
-            self._put(Entry("stack", name, 0, {"components": _ordered(parts)}))
+            self._put(Entry("stack", name, 0, {"components": ordered(parts)}))
         except ConflictError:
             hint = f"`core stack update {name}` changes it; or choose another name"
             raise ConflictError(f"there is a stack {name!r} already", hint) from None
+
+    def update_stack(
+        self, name: str, components: Mapping[str, str], drop: Sequence[str] = (), *, verify: bool = True
+    ) -> None:
+        """Give a stack other components; those of the types in `drop` go, to the default one where it needs one."""
+        kept, entry = self._read_stack(name)
+        parts = {kind: part for kind, part in {**entry.components, **components}.items() if kind not in drop}
+        parts = ordered({**dict.fromkeys(NEEDED, DEFAULT), **parts})
+        self._look_at(StackEntry(name, parts), verify=verify)
+        self._put(kept._replace(data={**kept.data, "components": parts}))
+
+    def copy_stack(self, name: str, to: str) -> None:
+        """Register the same stack under another name."""
+        self.register_stack(to, self.shelf.stack(name).components, verify=False)
+
+    def delete_stack(self, name: str) -> None:
+        """Forget a stack; raises `ConflictError` for the active one."""
+        kept, _ = self._read_stack(name)
+        if name == self.means.active:
+            raise ConflictError(f"stack {name!r} is the active one", "`core stack set default` first")
+        self.means.catalog.delete("stack", name, kept.revision, self.shelf.project)
+
+    def _read_stack(self, name: str) -> tuple[Entry, StackEntry]:
+        """The catalog's entry of a stack, raw and read."""
+        if name == DEFAULT:
+            raise ConflictError(f"stack {DEFAULT!r} is built in and stays as it is", "register one of your own")
+        kept = self._kept("stack", name)
+        if kept is None:
+            raise _declared(f"stack {name!r}", self.shelf.stack(name).origin)
+        return kept, stack_of(kept)
+
+    def _look_at(self, stack: StackEntry, *, verify: bool) -> None:
+        found = findings(self.means, self.shelf, stack, verify=verify)
+        refuse(stack.name, [each.error for each in found if each.error is not None])
 
     def set_active(self, name: str) -> None:
         """Make `name` the active stack."""
@@ -160,9 +204,14 @@ class Changes:
     def _read(self, kind: str, name: str) -> tuple[Entry, ComponentEntry]:
         """The catalog's entry of a component, raw and read."""
         self._refuse_default(kind, name)
-        self.shelf.component(kind, name)  # its error knows the names
-        kept = self.means.catalog.get(kind, name, self.shelf.project)
+        kept = self._kept(kind, name)
+        if kept is None:
+            entry = self.shelf.component(kind, name)
+            raise _declared(entry.noun, entry.origin)
         return kept, component_of(kept)
+
+    def _kept(self, kind: str, name: str) -> Entry | None:
+        return next((e for e in self.means.catalog.list(kind, self.shelf.project) if e.name == name), None)
 
     def _refuse_default(self, kind: str, name: str) -> None:
         if name == DEFAULT and kind in NEEDED:
@@ -171,7 +220,7 @@ class Changes:
                 f"`{command(kind)} register NAME --flavor local` makes one of your own",
             )
 
-    def _checked(self, entry: ComponentEntry) -> ComponentEntry:
+    def checked(self, entry: ComponentEntry) -> ComponentEntry:
         """`entry` with its settings as the flavor reads them; raises `ConfigurationError` for what is wrong."""
         cls = self.means.registry.flavor(entry.kind, entry.flavor)
         if cls.Settings is None and not entry.settings:
@@ -191,29 +240,19 @@ class Changes:
                 "or it uses the credentials that its machine has"
             )
             return
-        verify(entry, component)
+        try_out(entry, component)
 
     def _change_stack(self, name: str, components: Mapping[str, str]) -> None:
         kept = self.means.catalog.get("stack", name, self.shelf.project)
         parts = {**kept.data.get("components", {}), **components}
-        self._put(kept._replace(data={**kept.data, "components": _ordered(parts)}))
+        self._put(kept._replace(data={**kept.data, "components": ordered(parts)}))
 
     def _put(self, entry: Entry) -> None:
         self.means.catalog.put(entry._replace(project=self.shelf.project, actor=self.actor))
 
 
-def verify(entry: ComponentEntry, component: Any) -> None:
-    """Let a component try whether it can be used; what it raises names it."""
-    try:
-        component.verify()
-    except CoreError as error:
-        raise about(entry, error) from error
-    except Exception as error:  # border of a plugin
-        what = f"{entry.noun} (flavor {entry.flavor!r}) could not be tried: {type(error).__name__}: {error}"
-        raise PluginError(what, "--no-verify registers it all the same") from error
-
-
-def _data(entry: ComponentEntry) -> dict[str, Any]:
+def component_data(entry: ComponentEntry) -> dict[str, Any]:
+    """What the catalog keeps of a component."""
     return {
         "flavor": entry.flavor,
         "settings": dict(entry.settings),
@@ -222,8 +261,13 @@ def _data(entry: ComponentEntry) -> dict[str, Any]:
     }
 
 
-def _ordered(parts: Mapping[str, str]) -> dict[str, str]:
+def ordered(parts: Mapping[str, str]) -> dict[str, str]:
+    """`parts` in the order in which they are shown."""
     return {kind: parts[kind] for kind in TYPES if parts.get(kind)}
+
+
+def _declared(what: str, origin: str) -> ConflictError:
+    return ConflictError(f"{what} is declared in {origin}", "change it there")
 
 
 def _article(noun: str) -> str:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from core.errors import CorruptDataError, NotFoundError
+from core.errors import ConflictError, CorruptDataError, NotFoundError
 from core.model.nothing import NOTHING
 from core.model.value import Value
 from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Protocol, TypeVar
 
     from core.ports.catalog import Catalog, Entry
+
+    class Named(Protocol):
+        """What has a name and comes from somewhere."""
+
+        @property
+        def name(self) -> str:
+            """Its name."""
+
+        @property
+        def origin(self) -> str:
+            """Where it comes from."""
+
+    E = TypeVar("E", bound=Named)
 
 DEFAULT = "default"
 CATALOG = "catalog"
@@ -37,8 +50,6 @@ class ComponentEntry(Value):
     """Resource that the connector opens; empty where the settings tell it."""
     origin: str = CATALOG
     """`catalog`, `built in`, or the `file:line` where it is declared."""
-    folder: str = ""
-    """Folder against which relative paths in its settings are read; empty for the working one."""
     places: Mapping[str, str] = NOTHING
     """Setting to the `file:line` where it stands."""
 
@@ -59,6 +70,10 @@ class StackEntry(Value):
     components: Mapping[str, str]
     """Component type to the name of a component."""
     origin: str = CATALOG
+
+    def same(self, other: StackEntry) -> bool:
+        """Whether both say the same, wherever they stand."""
+        return self[:2] == other[:2]
 
 
 def said(kind: str) -> str:
@@ -86,42 +101,69 @@ def shown(data: Any, name: str = "") -> Any:
 
 
 class Shelf:
-    """Every component and stack in reach."""
+    """Every component and stack in reach: of the catalog, of the repository, and the default ones."""
 
-    def __init__(self, catalog: Catalog, project: str) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        project: str,
+        components: Sequence[ComponentEntry] = (),
+        stacks: Sequence[StackEntry] = (),
+    ) -> None:
+        """`components` and `stacks` are those that the repository declares."""
         self.catalog = catalog
         self.project = project
+        self._components = components
+        self._stacks = stacks
 
     def component(self, kind: str, name: str) -> ComponentEntry:
-        """The component; raises `NotFoundError` with the closest names."""
-        found = {entry.name: entry for entry in self.components(kind)}
-        if name not in found:
-            raise missing(said(kind), name, found, f"`{command(kind)} list` lists them")
-        return found[name]
+        """The component; raises `NotFoundError` with the closest names, `ConflictError` for one that is two."""
+        return self._only(self.components(kind), name, said(kind), f"{command(kind)}")
 
     def components(self, kind: str) -> list[ComponentEntry]:
-        """Every component of the type, the default one first."""
+        """Every component of the type: the default one, the catalog's, what the repository declares otherwise."""
         kept = [component_of(entry) for entry in self.catalog.list(kind, self.project)]
-        return [*_default(kind), *kept]
+        declared = [entry for entry in self._components if entry.kind == kind]
+        return [*_default(kind), *kept, *(entry for entry in declared if not any(map(entry.same, kept)))]
 
     def stack(self, name: str) -> StackEntry:
-        """The stack; raises `NotFoundError` with the closest names."""
-        found = {entry.name: entry for entry in self.stacks()}
-        if name not in found:
-            raise missing("stack", name, found, "`core stack list` lists them")
-        return found[name]
+        """The stack; raises `NotFoundError` with the closest names, `ConflictError` for one that is two."""
+        return self._only(self.stacks(), name, "stack", "core stack")
 
     def stacks(self) -> list[StackEntry]:
-        """Every stack, the default one first."""
+        """Every stack: the default one, the catalog's, what the repository declares otherwise."""
         default = StackEntry(DEFAULT, dict.fromkeys(NEEDED, DEFAULT), BUILT_IN)
-        return [default, *(stack_of(entry) for entry in self.catalog.list("stack", self.project))]
+        kept = [stack_of(entry) for entry in self.catalog.list("stack", self.project)]
+        return [default, *kept, *(entry for entry in self._stacks if not any(map(entry.same, kept)))]
 
     def users(self, kind: str, name: str) -> list[str]:
-        """Names of the stacks that have the component; for type `service_connector`, the components linked to it."""
-        if kind == "service_connector":
-            every = (entry for cls in TYPES for entry in self.components(cls))
-            return [entry.noun for entry in every if entry.connector == name]
-        return [entry.name for entry in self.stacks() if entry.components.get(kind) == name]
+        """Names of the stacks that have the component."""
+        return list(dict.fromkeys(entry.name for entry in self.stacks() if entry.components.get(kind) == name))
+
+    def clashes(self) -> Iterator[str]:
+        """What the catalog and the repository call by one name and mean differently."""
+        every: list[tuple[str, str, Sequence[Named]]] = [("stack", "core stack", self.stacks())]
+        every += [(said(kind), command(kind), self.components(kind)) for kind in TYPES]
+        for what, noun, entries in every:
+            names = [entry.name for entry in entries]
+            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+                yield _clash([entry for entry in entries if entry.name == name], what, noun).message
+
+    def _only(self, entries: list[E], name: str, what: str, noun: str) -> E:
+        found = [entry for entry in entries if entry.name == name]
+        if not found:
+            raise missing(what, name, (entry.name for entry in entries), f"`{noun} list` lists them")
+        if len(found) > 1:
+            raise _clash(found, what, noun)
+        return found[0]
+
+
+def _clash(found: Sequence[Named], what: str, noun: str) -> ConflictError:
+    name = found[0].name
+    return ConflictError(
+        f"{what} {name!r} is one thing in the {found[0].origin} and another in {found[1].origin}",
+        f"give one of them another name, or `{noun} delete {name}`",
+    )
 
 
 def _default(kind: str) -> list[ComponentEntry]:

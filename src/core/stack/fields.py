@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -95,9 +94,8 @@ def validate(entry: ComponentEntry, cls: Any, settings: Mapping[str, Any]) -> Ba
             f"{_at(entry, first)}{entry.noun}: flavor {entry.flavor!r} has no settings, so none is called {first!r}",
             "leave it out",
         )
-    folder = entry.folder or os.getcwd()
     try:
-        made = model.model_validate(dict(settings), context={"folder": folder})
+        made = model.model_validate(dict(settings))
     except ValidationError as error:
         told = [_told(entry, model, item) for item in error.errors(include_url=False, include_context=False)]
         hint = f"`{command(entry.kind)} flavor describe {entry.flavor}` tells its settings"

@@ -69,6 +69,17 @@ class Stack:
             if component is not None:
                 yield component
 
+    def checked(self) -> Stack:
+        """Itself, when it can run something: its parts fit and let us in. Raises `CoreError` that says what is missing.
+
+        The default stack always can.
+        """
+        if self.name != DEFAULT:
+            from core.stack.check import check_opened  # start-up time: the default stack needs none of it
+
+            check_opened(self)
+        return self
+
     def _built(self, kind: str) -> Any:
         given = self._given[kind]
         return given() if callable(given) else given

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TEMPORARY = "tmp"
 ATOMIC = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2"}
 """Protocols whose objects appear whole, when their upload ends: they need no temporary key and no move."""
+HERE = {"file", "local", "memory"}
+"""Protocols of places that only this machine, or this process, can reach."""
 MANY = 256
 """Objects that are read at a time."""
 _one_by_one = Lock()
@@ -52,6 +54,7 @@ class FsspecArtifactStore(ArtifactStore):
         self.root = root.rstrip("/")
         protocols = {self.fs.protocol} if isinstance(self.fs.protocol, str) else set(self.fs.protocol)
         self.atomic = bool(protocols & ATOMIC)
+        self.remote = not protocols & HERE  # type: ignore[misc] # here it hangs on the URL
 
     def key(self, digest: str) -> str:
         """Path of the blob in the file system."""

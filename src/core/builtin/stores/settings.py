@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class LocalSettings(BaseModel):
@@ -21,9 +21,9 @@ class LocalSettings(BaseModel):
 
     @field_validator("path")
     @classmethod
-    def absolute(cls, path: str, info: ValidationInfo) -> str:
-        """One store wherever it is used from: a relative path is read against the folder of whoever wrote it."""
-        return os.path.abspath(os.path.join((info.context or {}).get("folder", ""), os.path.expanduser(path)))
+    def absolute(cls, path: str) -> str:
+        """One store wherever it is used from later."""
+        return os.path.abspath(os.path.expanduser(path))
 
 
 class FsspecSettings(BaseModel):

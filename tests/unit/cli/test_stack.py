@@ -1,0 +1,270 @@
+"""`core stack`: looked at as a whole, exported and imported, declared in the repository."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Done
+
+    Core = Callable[..., Done]
+
+PLUGIN = """
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from core.builtin.orchestrators.local import LocalOrchestrator
+from core.builtin.stores.local import LocalArtifactStore
+from core.errors import AuthenticationError
+from core.plugins import Flavor, hookimpl
+from core.ports.container_registry import ContainerRegistry
+from core.ports.service_connector import AuthField, AuthMethod, ConnectorType, Credentials, ResourceType, ServiceConnector
+
+
+class Far(LocalOrchestrator):
+    flavor = "far"
+    remote = True
+
+
+class Bucket(LocalArtifactStore):
+    flavor = "bucket"
+    remote = True
+    resource_type = "bucket"
+
+    class Settings(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        path: str = Field(description="Where.")
+        durability: str = "process"
+        password: SecretStr | None = Field(default=None, description="A secret.")
+
+    def resource_id(self):
+        return self.uri
+
+    def verify(self):
+        if self.credentials is not None and self.credentials().values["password"] != "right-password":
+            raise AuthenticationError("wrong password", "give the right one")
+
+
+class Images(ContainerRegistry):
+    flavor = "images"
+
+    class Settings(BaseModel):
+        uri: str
+
+    def login(self):
+        return None
+
+    def verify(self):
+        return None
+
+
+class Door(ServiceConnector):
+    name = "door"
+
+    def identity(self):
+        return "me"
+
+    def resources(self, resource_type):
+        return iter(())
+
+    def credentials(self, resource_type, resource_id=""):
+        return Credentials(resource_type, resource_id, {"password": self.settings["password"]})
+
+
+@hookimpl
+def core_flavors():
+    return [Flavor("orchestrator", "far", Far), Flavor("artifact_store", "bucket", Bucket), Flavor("container_registry", "images", Images)]
+
+
+@hookimpl
+def core_connectors():
+    method = AuthMethod("password", "A word.", (AuthField("password", "The word.", secret=True, required=True), AuthField("host", "Where.")))
+    return [ConnectorType("door", "A door.", f"{__name__}:Door", (ResourceType("bucket", "A bucket.", "file://PATH"),), (method,))]
+"""
+
+
+@pytest.fixture
+def far(core: Core, project: Path, monkeypatch: pytest.MonkeyPatch) -> Core:
+    """The command, with a plugin that has flavors of every type and a connector."""
+    (project / "far_plugin.py").write_text(PLUGIN, encoding="utf-8")
+    monkeypatch.setenv("CORE_PLUGINS", str(project / "far_plugin.py"))
+    monkeypatch.setenv("CORE_SECRETS_KEY", "A" * 43 + "=")
+    return core
+
+
+def ok(done: Done) -> Any:
+    """What a command that went well printed as JSON, if it did."""
+    assert done.code == 0, done
+    return json.loads(done.out) if done.out.startswith(("[", "{")) else done.out
+
+
+def cloud(core: Core, *more: str) -> None:
+    """Registers a stack `cloud` with all that it needs."""
+    ok(core("orchestrator", "register", "far", "-f", "far"))
+    ok(core("artifact-store", "register", "bucket", "-f", "bucket", "--path=/nowhere/bucket"))
+    ok(core("container-registry", "register", "images", "-f", "images", "--uri=example.org/images"))
+    ok(core("stack", "register", "cloud", "-o", "far", "-a", "bucket", "-c", "images", *more))
+
+
+def test_what_a_stack_lacks_is_said_with_the_command_that_mends_it(far: Core) -> None:
+    ok(far("orchestrator", "register", "far", "-f", "far"))
+    done = far("stack", "register", "cloud", "-o", "far")
+    assert done.code == 6
+    assert "artifact store 'default' lies on this one" in done.err
+    assert "core stack update cloud -a NAME" in done.err
+    assert "no container registry" in done.err
+    assert "core stack update cloud -c NAME" in done.err
+    assert len(ok(far("stack", "list", "-o", "json"))) == 1
+
+
+def test_a_stack_is_looked_at_again_before_a_run(far: Core) -> None:
+    cloud(far)
+    ok(far("stack", "set", "cloud"))
+    assert ok(far("run", "train.py", "-o", "json"))["stack"] == "cloud"
+    assert far("stack", "update", "cloud", "--remove", "container-registry").code == 6
+    assert {row["state"] for row in ok(far("stack", "validate", "-o", "json"))} == {"ok"}
+    ok(far("artifact-store", "register", "near", "-f", "local", "--path=near"))
+    assert far("stack", "update", "cloud", "-a", "near").code == 6
+
+
+def test_a_run_is_refused_before_it_begins(far: Core, project: Path) -> None:
+    (project / "core.yaml").write_text(
+        "components:\n  orchestrator:\n    far: {flavor: far}\nstacks:\n  far: {orchestrator: far}\n"
+    )
+    done = far("run", "train.py", "--stack", "far")
+    assert (done.code, "core stack validate far" in done.err) == (6, True)
+    assert ok(far("runs", "list", "-o", "json")) == []
+
+
+def test_a_connector_is_tried_when_it_is_linked(far: Core) -> None:
+    cloud(far)
+    ok(far("service-connector", "register", "good", "--type", "door", "--password=right-password"))
+    ok(far("service-connector", "register", "bad", "--type", "door", "--password=wrong-password"))
+    refused = far("artifact-store", "connect", "bucket", "--connector", "bad")
+    assert (refused.code, "wrong password" in refused.err, "--no-verify" in refused.err) == (4, True, True)
+    ok(far("artifact-store", "connect", "bucket", "--connect", "good"))
+    assert ok(far("artifact-store", "describe", "bucket", "-o", "json"))["connector"] == "good"
+    assert far("service-connector", "delete", "good").code == 5
+    ok(far("artifact-store", "connect", "bucket", "--connector", "bad", "--no-verify"))
+    assert far("run", "train.py", "--stack", "cloud").code == 4
+    assert far("stack", "validate", "cloud").code == 4
+    ok(far("artifact-store", "disconnect", "bucket"))
+    assert far("artifact-store", "disconnect", "bucket").code == 2
+    assert far("container-registry", "connect", "images", "--connector", "good").code == 6
+    assert far("artifact-store", "connect", "bucket", "--connector", "nobody").code == 3
+
+
+def test_a_secret_setting_must_be_a_reference(far: Core) -> None:
+    done = far("artifact-store", "register", "b", "-f", "bucket", "--path=/x", "--password=in-the-clear")
+    assert (done.code, "in-the-clear" in done.err, "core secret create" in done.err) == (6, False, True)
+    assert far("artifact-store", "register", "b", "-f", "bucket", "--path=/x", "--password={{s.word}}").code == 3
+    ok(far("secret", "create", "s", "--word=open-sesame"))
+    ok(far("artifact-store", "register", "b", "-f", "bucket", "--path=/x", "--password={{s.word}}"))
+    settings = ok(far("artifact-store", "describe", "b", "-o", "json"))["settings"]
+    assert settings == {"path": "/x", "password": "{{s.word}}"}
+
+
+def test_a_stack_travels_without_its_secrets(
+    far: Core, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud(far)
+    ok(far("service-connector", "register", "good", "--type", "door", "--password=right-password", "--host=h"))
+    ok(far("artifact-store", "connect", "bucket", "--connector", "good"))
+    ok(far("stack", "export", "cloud", "out.yaml"))
+    assert far("stack", "export", "cloud", "out.yaml").code == 5
+    text = (project / "out.yaml").read_text()
+    assert "right-password" not in text
+    before = ok(far("stack", "export", "cloud"))
+    monkeypatch.setenv("CORE_HOME", str(tmp_path / "another"))
+    done = far("stack", "import", "out.yaml")
+    assert (done.code, "core service-connector register good --type door" in done.err) == (0, True)
+    assert "--host=h --password=@FILE" in done.err
+    assert "registered already" in far("stack", "import", "out.yaml").err
+    ok(far("service-connector", "register", "good", "--type", "door", "--password=right-password", "--host=h"))
+    assert ok(far("stack", "export", "cloud")) == before
+    ok(far("run", "train.py", "--stack", "cloud"))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("stacks: [1]", 6, "bad.yaml:1: expected keys and values, not a list"),
+        ("version: 7", 6, "this core reads version 1"),
+        ("stack:\n  a: {}", 6, "unknown key 'stack'; did you mean 'stacks'?"),
+        ("stacks:\n  a: {orchestratr: x}", 6, "bad.yaml:2: unknown component type 'orchestratr' of stack 'a'"),
+        ("stacks:\n  a: {orchestrator: x}", 3, "there is no orchestrator 'x'"),
+        ("stacks:\n  ../a: {}", 6, "bad.yaml:2: stack: the name '../a'"),
+        ("stacks:\n  default: {}", 6, "built in"),
+        ("stacks:\n  a: {}\n  a: {}", 6, "bad.yaml:3: key 'a' stands here again"),
+        ("components:\n  artifact_store:\n    a: {settings: {path: x}}", 6, "bad.yaml:3: artifact store 'a' has no flavor"),
+        ("components:\n  artifact_store:\n    a:\n      flavor: local\n      settings:\n        pth: x", 6, "bad.yaml:6: artifact store 'a'"),
+        ("components:\n  artifact_store:\n    a: {flavor: nobody}", 3, "no flavor 'nobody'"),
+        ("components:\n  artifact_store:\n    a: {flavor: fsspec, settings: {path: 'memory://', storage_options: {secret: '***'}}}", 6, "was left out"),
+        ("service_connectors:\n  a: {method: x}", 6, "has no type"),
+        ("a: &a [x]\n" + "".join(f"b{i}: *a\n" for i in range(51)), 6, "more than 50 aliases"),
+        ("[" * 60 + "]" * 60, 6, "deeper than 50"),
+        ("#" * 1_000_001, 6, "larger than 1,000,000 bytes"),
+        ("stacks: !!python/name:os.system x", 6, "bad.yaml:1: tag"),
+        ("stacks: {a\n", 6, "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_wrong_is_refused_with_its_line(
+    core: Core, project: Path, text: str, code: int, said: str
+) -> None:
+    (project / "bad.yaml").write_text(text)
+    done = core("stack", "import", "bad.yaml")
+    assert (done.code, said in done.err, "Traceback" in done.err) == (code, True, False), done.err
+    assert len(ok(core("stack", "list", "-o", "json"))) == 1
+    assert len(ok(core("artifact-store", "list", "-o", "json"))) == 1
+
+
+def test_stacks_may_live_in_the_repository(core: Core, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "pyproject.toml").write_text(
+        '[tool.core]\nworkers = 1\n\n[tool.core.stacks.near]\nartifact_store = "blobs"\n\n'
+        '[tool.core.components.artifact_store.blobs]\nflavor = "local"\nsettings = {path = "blobs"}\n'
+    )
+    row = ok(core("stack", "list", "-o", "json"))[1]
+    assert (row["name"], row["origin"]) == ("near", "pyproject.toml:4")
+    (project / "below").mkdir()
+    monkeypatch.chdir(project / "below")
+    ok(core("stack", "set", "near"))
+    ok(core("run", "../train.py", "--set", "inline_limit=0"))
+    assert any((project / "blobs").rglob("*"))
+    assert core("stack", "delete", "near").code == 5
+    assert core("artifact-store", "rename", "blobs", "b").code == 5
+    monkeypatch.chdir("/")
+    assert "core stack set default" in core("stack", "describe").err
+
+
+def test_a_name_of_two_things_is_told_and_refused(core: Core, project: Path) -> None:
+    ok(core("artifact-store", "register", "a", "-f", "local", "--path=one"))
+    ok(core("stack", "register", "s", "-a", "a"))
+    ok(core("stack", "export", "s", "core.yaml"))
+    assert "warning" not in core("stack", "list").err
+    file = project / "core.yaml"
+    file.write_text(file.read_text().replace("/one", "/two"))
+    assert "artifact store 'a' is one thing in the catalog and another in core.yaml" in core("stack", "list").err
+    assert core("run", "train.py", "--stack", "s").code == 5
+    ok(core("artifact-store", "delete", "a"))
+    ok(core("run", "train.py", "--stack", "s"))
+
+
+def test_stacks_are_updated_copied_and_deleted(core: Core) -> None:
+    ok(core("artifact-store", "register", "a", "-f", "local", "--path=one"))
+    ok(core("stack", "register", "s"))
+    ok(core("stack", "update", "s", "-a", "a"))
+    ok(core("stack", "copy", "s", "t"))
+    assert ok(core("stack", "describe", "t", "-o", "json"))["components"]["artifact_store"]["name"] == "a"
+    ok(core("stack", "update", "t", "--remove", "artifact_store"))
+    assert ok(core("stack", "describe", "t", "-o", "json"))["components"]["artifact_store"]["name"] == "default"
+    ok(core("stack", "set", "t"))
+    assert core("stack", "delete", "t").code == 5
+    ok(core("stack", "set", "default"))
+    ok(core("stack", "delete", "t"))
+    assert core("stack", "delete", "default").code == 5
+    assert core("stack", "update", "s").code == 2
