@@ -39,8 +39,10 @@ def core_flavors() -> list[Flavor]:
 
 @hookimpl
 def core_connectors() -> list[ConnectorType]:
-    """None yet."""
-    return []
+    """Registries and clusters of any cloud, or of none."""
+    from core.builtin.connectors.types import DOCKER, KUBERNETES  # start-up time: most runs ask for no connector
+
+    return [DOCKER, KUBERNETES]
 
 
 @hookimpl

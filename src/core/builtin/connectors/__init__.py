@@ -1,0 +1,1 @@
+"""Service connectors that ship with core."""
