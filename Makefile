@@ -19,7 +19,7 @@ help:
 	@echo "make format       let ruff lay out the code"
 	@echo "make bench        measure every budget: a table, and benchmarks/results.json"
 	@echo "make docs         write again what is generated in docs/"
-	@echo "make dist         build sdist and wheel into dist/"
+	@echo "make dist         build sdist and wheel of core and a wheel of every plugin into dist/"
 	@echo "make lock         pin what is installed to the newest releases"
 	@echo "make clean        remove what the other targets made, .venv included"
 
@@ -53,7 +53,10 @@ docs: .venv/dev.stamp
 	$(BIN)/python docs/story.py
 
 dist: .venv/dev.stamp
+	@rm -rf dist
 	$(BIN)/uv build --quiet --out-dir dist
+	@for plugin in $(PLUGINS); do $(BIN)/uv build --quiet --wheel --out-dir dist $$plugin || exit 1; done
+	@rm -f dist/.gitignore
 	@ls dist
 
 test-faults: .venv/dev.stamp

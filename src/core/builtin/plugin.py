@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.capture import beneath
-from core.plugins.flavor import Flavor, hookimpl
+from core.plugins.flavor import Flavor, Integration, hookimpl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,14 @@ def core_connectors() -> list[ConnectorType]:
     from core.builtin.connectors.types import DOCKER, KUBERNETES  # start-up time: most runs ask for no connector
 
     return [DOCKER, KUBERNETES]
+
+
+@hookimpl
+def core_integrations() -> list[Integration]:
+    """Core's own table."""
+    from core.builtin.integrations import TABLE  # start-up time: only who installs something asks
+
+    return list(TABLE)
 
 
 @hookimpl

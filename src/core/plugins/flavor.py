@@ -1,4 +1,4 @@
-"""What plugins are written with: the marker `hookimpl` and the value `Flavor`; imports no plugin machinery."""
+"""What plugins are written with: `hookimpl` and the values `Flavor` and `Integration`; imports no plugin machinery."""
 
 from __future__ import annotations
 
@@ -26,6 +26,21 @@ class Flavor(Value):
     """The component class, or better `"module:Class"`, which is imported when it is first used."""
     doc: str = ""
     """One line for listings."""
+
+
+class Integration(Value):
+    """What people install by one word, offered by `core_integrations`."""
+
+    name: str
+    """What people type after `core integration install`, with `_` or `-`."""
+    requirements: tuple[str, ...]
+    """Its packages as `NAME==VERSION`, pinned: a bare name could be a stranger's. Empty: it is not built yet."""
+    doc: str = ""
+    """One line for listings."""
+    flavors: tuple[str, ...] = ()
+    """The flavors that it brings, as `artifact_store/s3`."""
+    connectors: tuple[str, ...] = ()
+    """The types of service connectors that it brings."""
 
 
 @overload

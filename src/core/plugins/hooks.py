@@ -6,7 +6,7 @@ import pluggy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from core.plugins.flavor import Flavor
+    from core.plugins.flavor import Flavor, Integration
     from core.ports.materializer import Materializer
     from core.ports.observer import Observer
     from core.ports.service_connector import ConnectorType
@@ -27,6 +27,14 @@ def core_connectors() -> list[ConnectorType]:  # type: ignore[empty-body]
     """Offer types of service connectors, as data: import no SDK here.
 
     Fires once in a process, when a connector is first asked for or listed.
+    """
+
+
+@hookspec
+def core_integrations() -> list[Integration]:  # type: ignore[empty-body]
+    """Offer words for `core integration install`, such as one for a package that works together with yours.
+
+    Fires once in a process, when an integration is asked for, or a flavor that is not installed.
     """
 
 

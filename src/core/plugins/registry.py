@@ -1,15 +1,16 @@
-"""Answers what is installed: the class of a flavor, materializers, observers of a run, the plugins themselves."""
+"""Answers what is installed or can be: flavors, materializers, observers of a run, integrations, plugins."""
 
 from __future__ import annotations
 
 from core.errors import CoreError, NotFoundError, PluginError
 from core.model.value import Value
 from core.names import locate
-from core.plugins.flavor import Flavor
+from core.plugins.flavor import Flavor, Integration
 from core.plugins.load import Plugins
 from core.ports.materializer import Materializer
 from core.ports.observer import Observer
 from core.ports.service_connector import ConnectorType
+from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
     from core.plugins.load import Offer
     from core.ports.materializer import Materializers
 
-INTEGRATIONS = {
-    "aws": {"vm_aws", "s3", "aws", "ecr"},
-    "gcp": {"vm_gcp", "gcs", "gcp", "gar"},
-    "azure": {"vm_azure", "azure", "acr"},
-    "kubernetes": {"kubernetes"},
-}
-"""Integration to the names of the flavors that it brings: what to install when one is asked for and missing."""
 TABLE = "core.builtin.materializers.table:MaterializerTable"
 """Chooses among materializers; named, not imported, because built-ins stand below plugins in the road."""
 
@@ -51,6 +45,7 @@ class Registry:
         self._flavors: dict[tuple[str, str], list[Offer]] | None = None
         self._connectors: dict[str, list[Offer]] | None = None
         self._offered: dict[str, Offer] | None = None
+        self._integrations: dict[str, list[Offer]] | None = None
         self._table: Materializers | None = None
 
     def flavor(self, type: str, name: str) -> type[Any]:  # noqa: A002 - the word for it everywhere
@@ -79,6 +74,22 @@ class Registry:
     def connector_types(self) -> list[ConnectorType]:
         """Every type of service connector, by name; imports none of their classes."""
         return [offers[0].item for _, offers in sorted(self._all_connectors().items())]
+
+    def integration(self, name: str) -> Integration:
+        """The integration `name`, `_` and `-` alike; raises `NotFoundError`, also for one that is not built yet."""
+        name = name.lower().replace("-", "_")
+        offers = self._all_integrations().get(name, [])
+        if offers:
+            found: Integration = _only(offers, f"integration {name!r}").item
+            if found.requirements:
+                return found
+        known = [each.name for each in self.integrations() if each.requirements]
+        message = f"integration {name!r} is not built yet" if offers else f"there is no integration {name!r}"
+        raise NotFoundError(message + ("" if offers else closest(name, known)), f"there are {', '.join(known)}")
+
+    def integrations(self) -> list[Integration]:
+        """Every integration, by name; those that are not built yet have no requirements."""
+        return [offers[0].item for _, offers in sorted(self._all_integrations().items())]
 
     def materializers(self) -> Materializers:
         """The table that chooses materializers: the built-in ones and those of plugins, which go first."""
@@ -125,7 +136,10 @@ class Registry:
         loaded = self._plugins.loaded()
         infos = [
             PluginInfo(
-                "core", "core", "built in", ("core_flavors", "core_connectors", "core_materializers", "core_observers")
+                "core",
+                "core",
+                "built in",
+                ("core_flavors", "core_connectors", "core_integrations", "core_materializers", "core_observers"),
             )
         ]
         infos += [PluginInfo(name, where, "loaded", tuple(hooks)) for name, (where, hooks) in loaded.items()]
@@ -154,11 +168,24 @@ class Registry:
                 self._connectors.setdefault(offer.item.name, []).append(offer)
         return self._connectors
 
+    def _all_integrations(self) -> dict[str, list[Offer]]:
+        if self._integrations is None:
+            self._integrations = {}
+            for offer in self._plugins.ask("core_integrations"):
+                if not isinstance(offer.item, Integration):
+                    what = f"core_integrations gave {offer.item!r}, which is no Integration"
+                    self._plugins.set_aside(offer.plugin, what)
+                    continue
+                self._integrations.setdefault(offer.item.name.lower().replace("-", "_"), []).append(offer)
+        return self._integrations
+
     def _missing(self, type: str, name: str, known: Sequence[str], what: str = "flavor") -> NotFoundError:  # noqa: A002 - the word for it everywhere
         message = f"there is no {what} {name!r} of {type}"
-        for integration, names in INTEGRATIONS.items():
-            if name in names:
-                return NotFoundError(message, f"install it: `core integration install {integration}`")
+        for each in self.integrations():
+            if name in each.connectors if what == "type" else f"{type}/{name}" in each.flavors:
+                if each.requirements:
+                    return NotFoundError(message, f"install it: `core integration install {each.name}`")
+                return NotFoundError(message, f"it comes with the integration {each.name!r}, which is not built yet")
         from difflib import get_close_matches  # start-up time: only an error needs it
 
         close = get_close_matches(name, known, 3, 0.5)

@@ -14,6 +14,7 @@ from core.plugins import Flavor, hookimpl
 from core.plugins.registry import Registry
 from core.ports.component import Component
 from core.ports.observer import Observer
+from core.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def test_built_ins_come_without_any_plugin() -> None:
         ("def f(:", "SyntaxError"),
         (
             "from core.plugins import hookimpl\n@hookimpl\ndef core_flavours(): return []",
-            "implements core_flavours, which this version of core does not have; it has core_flavors,",
+            "implements core_flavours, which this version of core does not have; it has core_connectors, core_flavors,",
         ),
         ("from core.plugins import hookimpl\n@hookimpl\ndef core_flavors(extra): return []", "PluginValidationError"),
         (
@@ -219,9 +220,8 @@ def test_observers_take_the_arguments_they_name(install: Install) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("vm_aws", "core integration install aws"),
-        ("vm_gcp", "core integration install gcp"),
-        ("kubernetes", "core integration install kubernetes"),
+        ("vm_aws", "'skypilot_aws', which is not built yet"),
+        ("kubernetes", "'kubernetes', which is not built yet"),
         ("lokal", "did you mean 'local'"),
         ("zzz", "installed: local"),
     ],
@@ -230,6 +230,26 @@ def test_a_missing_flavor_says_what_to_do(name: str, hint: str) -> None:
     with pytest.raises(NotFoundError) as caught:
         Registry().flavor("orchestrator", name)
     assert hint in caught.value.hint
+
+
+def test_a_missing_flavor_or_connector_type_names_the_integration_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORE_PLUGINS_BLOCK", "*")
+    with pytest.raises(NotFoundError, match="core integration install aws"):
+        Registry().flavor("artifact_store", "s3")
+    with pytest.raises(NotFoundError, match="core integration install aws"):
+        Registry().connector_type("aws")
+
+
+def test_integrations_are_found_by_both_spellings_and_the_missing_ones_say_which_exist() -> None:
+    registry = Registry()
+    assert registry.integration("AWS").requirements == (f"core-plugin-aws=={VERSION}",)
+    for name, words in {
+        "skypilot-aws": "'skypilot_aws' is not built yet",
+        "s4": "no integration 's4'; did you mean 's3'",
+    }.items():
+        with pytest.raises(NotFoundError, match=words) as caught:
+            registry.integration(name)
+        assert caught.value.hint == "there are aws, s3"
 
 
 def test_our_marker_is_pluggys() -> None:
