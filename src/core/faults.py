@@ -38,6 +38,8 @@ FAILPOINTS = frozenset(
         "attempt.ended",  # the attempt's end is recorded
         "artifact.written",  # the bytes are in a temporary file, not published
         "checkpoint.kept",  # a checkpoint's event is durable
+        "integration.noted",  # what was there before is kept, nothing is changed yet
+        "integration.changed",  # packages are changed, nobody has looked whether they agree
         "run.ended",  # the run's last event is durable
     },
 )

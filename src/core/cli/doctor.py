@@ -51,7 +51,7 @@ def findings() -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", "every setting is understood")
     yield from _home(settings.home)
-    for check in (_sqlite, _database, _pending, _plugins):
+    for check in (_sqlite, _database, _pending, _plugins, _integrations):
         try:
             yield from check(settings)
         except CoreError as error:
@@ -165,6 +165,28 @@ def _plugins(settings: Settings) -> Iterator[Finding]:
             yield Finding("plugin", "problem", detail, hint)
         else:
             yield Finding("plugin", "ok", f"{plugin.name} ({plugin.distribution}) is {plugin.state}")
+
+
+def _integrations(settings: Settings) -> Iterator[Finding]:
+    """Changes of packages that were interrupted, and whether versions are those that are wanted."""
+    from core.integrations.agreement import agreement, ours  # start-up time: broken settings end before this
+    from core.integrations.environment import packages, running  # start-up time: the same
+    from core.integrations.journal import pending  # start-up time: the same
+
+    environment = running()
+    for each in pending(settings.home, environment.prefix):
+        if each.at_work:
+            yield Finding("integration", "warning", f"`{each.command}` is at work in {each.prefix}", "wait for it")
+        else:
+            detail = f"`{each.command}` was interrupted in {each.prefix}"
+            yield Finding("integration", "problem", detail, f"`{each.repair}` puts back what was there before")
+    there = packages(environment.path)
+    lines = agreement(there, ours(there))
+    for line in lines:
+        if not line.ok:
+            yield Finding("integration", "problem", line.told(), "`core integration check` tells more")
+    if all(line.ok for line in lines):
+        yield Finding("integration", "ok", f"{len(lines)} requirements of core and its plugins hold")
 
 
 def _arguments(parser: Parser) -> None:

@@ -35,6 +35,7 @@ NOUNS = {
     "pipeline": "check, draw and list the pipelines of a file",
     "runs": "list, show, compare, resume, cancel and replay runs, read their logs",
     "artifact": "list, show and load what steps returned",
+    "integration": "install and check what adds clouds and clusters",
     "stack": "register stacks, list them, make one active",
     "orchestrator": "register and list what runs steps",
     "artifact-store": "register and list what keeps artifacts",
