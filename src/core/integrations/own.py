@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-import core
-from core.errors import ConfigurationError, InfrastructureError, NotFoundError
+from core.errors import PACKAGE, ConfigurationError, InfrastructureError, NotFoundError
 from core.integrations.agreement import is_ours
 from core.integrations.environment import requirement
 from core.plugins.discover import canonical
@@ -56,7 +55,7 @@ def wanted(pins: Sequence[str], tool: Tool, find_links: Sequence[str]) -> list[s
 
 def checkout() -> str:
     """Folder of the checkout that core runs from; empty when it is installed like any other package."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(core.__file__))))
+    root = os.path.dirname(os.path.dirname(os.path.dirname(PACKAGE)))
     return root if os.path.isdir(os.path.join(root, "plugins")) and _project(root).get("name") == "core" else ""
 
 
