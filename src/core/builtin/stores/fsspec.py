@@ -13,8 +13,9 @@ from threading import Lock
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from core.builtin.stores.retry import Patience
 from core.builtin.stores.trouble import HEX, LENGTH, hex_of, store_error
-from core.errors import NotFoundError
+from core.errors import NotFoundError, StoreError
 from core.ports.artifact_store import ArtifactStore, Blob, Named, check_name
 
 TYPE_CHECKING = False
@@ -31,11 +32,15 @@ MANY = 256
 """Objects that are read at a time."""
 _one_by_one = Lock()
 
+NETWORK = {"cat", "cat_file", "exists", "find", "makedirs", "mv", "open", "pipe_file", "put_file", "rm_file"}
+"""Calls of a file system that are tried again."""
+
 
 class FsspecArtifactStore(ArtifactStore):
     """Keeps the blob `abcd...` as `URL/a/bcd...`.
 
-    Bytes wait on this machine until their digest is known, and then go up once. Does not try again by itself.
+    Bytes wait on this machine until their digest is known, and then go up at once. What fails because the storage is
+    overloaded or away is tried again for a while (`core.builtin.stores.retry`).
     """
 
     flavor: ClassVar[str] = "fsspec"
@@ -44,17 +49,38 @@ class FsspecArtifactStore(ArtifactStore):
     def __init__(self, settings: Any, **storage_options: Any) -> None:
         """`settings` is the URL, or the settings model; `storage_options` go to fsspec."""
         super().__init__(None if isinstance(settings, str) else settings)
-        url = settings if isinstance(settings, str) else settings.path
-        options = storage_options if self.settings is None else settings.storage_options
-        self.uri = url.rstrip("/")
+        self._url = settings if isinstance(settings, str) else settings.path
+        self._options = storage_options if self.settings is None else settings.storage_options
+        self.uri = self._url.rstrip("/")
+        self.patience = Patience() if self.settings is None else Patience(settings.retry_seconds)
+        self._fs: Any = None
+        self._process = 0
+        self.root = self._begin()
+        self.atomic = bool(self._protocols() & ATOMIC)
+        self.remote = not self._protocols() & HERE  # type: ignore[misc] # here it hangs on the URL
+
+    @property
+    def fs(self) -> Any:
+        """The file system; one of its own in each process, because connections do not survive a fork."""
+        if self._process != os.getpid():
+            self._begin()
+        return self._fs
+
+    def _begin(self) -> str:
+        """Make this process's file system; gives the store's folder, as the file system calls it."""
         try:
-            self.fs, root = fsspec.core.url_to_fs(url, **options)
+            fs, root = fsspec.core.url_to_fs(self._url, **self._options)
         except Exception as error:  # border of a library: each file system raises its own
-            raise store_error(self.uri, "open", error) from error
-        self.root = root.rstrip("/")
-        protocols = {self.fs.protocol} if isinstance(self.fs.protocol, str) else set(self.fs.protocol)
-        self.atomic = bool(protocols & ATOMIC)
-        self.remote = not protocols & HERE  # type: ignore[misc] # here it hangs on the URL
+            raise self._trouble("open", error) from error
+        self._fs, self._process = fs if isinstance(fs, LocalFileSystem) else Patient(fs, self.patience), os.getpid()
+        return str(root).rstrip("/")
+
+    def _protocols(self) -> set[str]:
+        return {self.fs.protocol} if isinstance(self.fs.protocol, str) else set(self.fs.protocol)
+
+    def _trouble(self, doing: str, error: Exception) -> StoreError:
+        """The error to raise for one of the file system, which came while `doing`."""
+        return store_error(self.uri, doing, error)
 
     def key(self, digest: str) -> str:
         """Path of the blob in the file system."""
@@ -73,7 +99,7 @@ class FsspecArtifactStore(ArtifactStore):
         except FileNotFoundError:
             raise NotFoundError(f"artifact {digest} is not in {self.uri}") from None
         except Exception as error:  # border of a library
-            raise store_error(self.uri, "read from", error) from error
+            raise self._trouble("read from", error) from error
 
     def path(self, digest: str) -> str | None:
         """The blob's file where the file system is this machine's own."""
@@ -95,7 +121,7 @@ class FsspecArtifactStore(ArtifactStore):
         except Exception as error:  # border of a library
             if not self._has(key):
                 return  # each file system has its own word for "not there"
-            raise store_error(self.uri, "delete from", error) from error
+            raise self._trouble("delete from", error) from error
 
     def list(self) -> Iterator[Blob]:
         """Every blob; unfinished uploads and strange files are passed over."""
@@ -105,7 +131,7 @@ class FsspecArtifactStore(ArtifactStore):
         except FileNotFoundError:
             return
         except Exception as error:  # border of a library
-            raise store_error(self.uri, "list", error) from error
+            raise self._trouble("list", error) from error
         for name, info in found.items():
             digits = name[len(self.root) + 1 :].replace("/", "", 1)
             if len(digits) == LENGTH and HEX.issuperset(digits) and name[-LENGTH] == "/":
@@ -135,7 +161,7 @@ class FsspecArtifactStore(ArtifactStore):
         except Exception as error:  # border of a library: each file system has its own word for "it is there"
             if new and self._has(key):
                 return False
-            raise store_error(self.uri, f"write {name} to", error) from error
+            raise self._trouble(f"write {name} to", error) from error
         return True
 
     def _named(self, name: str) -> str:
@@ -146,13 +172,13 @@ class FsspecArtifactStore(ArtifactStore):
             self.fs.invalidate_cache()
             return bool(self.fs.exists(key))
         except Exception as error:  # border of a library
-            raise store_error(self.uri, "read from", error) from error
+            raise self._trouble("read from", error) from error
 
     def _making(self, folder: str) -> None:
         try:
             self.fs.makedirs(folder, exist_ok=True)
         except Exception as error:  # border of a library
-            raise store_error(self.uri, "write to", error) from error
+            raise self._trouble("write to", error) from error
 
     def read(self, name: str) -> bytes:
         """The object's bytes, in one request."""
@@ -162,7 +188,7 @@ class FsspecArtifactStore(ArtifactStore):
         except FileNotFoundError:
             raise NotFoundError(f"object {name!r} is not in {self.uri}") from None
         except Exception as error:  # border of a library
-            raise store_error(self.uri, "read from", error) from error
+            raise self._trouble("read from", error) from error
 
     def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
         """Many requests at a time where the file system can."""
@@ -171,11 +197,11 @@ class FsspecArtifactStore(ArtifactStore):
             try:
                 found = self.fs.cat(list(some), on_error="return", **self._reading)
             except Exception as error:  # border of a library
-                raise store_error(self.uri, "read from", error) from error
+                raise self._trouble("read from", error) from error
             for key, name in some.items():
                 data = found.get(key)
                 if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):
-                    raise store_error(self.uri, "read from", data) from data
+                    raise self._trouble("read from", data) from data
                 yield name, None if data is None or isinstance(data, Exception) else bytes(data)
 
     @cached_property
@@ -192,7 +218,7 @@ class FsspecArtifactStore(ArtifactStore):
         except FileNotFoundError:
             return
         except Exception as error:  # border of a library
-            raise store_error(self.uri, "list", error) from error
+            raise self._trouble("list", error) from error
         for key, info in found.items():
             yield Named(key[len(self.root) + 1 :], int(info["size"]), _modified(info))
 
@@ -220,7 +246,7 @@ class FsspecArtifactStore(ArtifactStore):
         except Exception as error:  # border of a library
             if new and isinstance(error, FileExistsError):
                 return False
-            raise store_error(self.uri, "write to", error) from error
+            raise self._trouble("write to", error) from error
         return True
 
     def _move(self, part: str, key: str, *, new: bool) -> None:
@@ -239,6 +265,25 @@ class FsspecArtifactStore(ArtifactStore):
             self.fs.rm_file(part)
         except Exception:  # noqa: BLE001 - it is only a leftover: the error that led here matters more
             return
+
+
+class Patient:
+    """A file system whose calls are tried again; asking one twice does no harm, for a blob's name tells its bytes."""
+
+    def __init__(self, fs: Any, patience: Patience) -> None:
+        self._fs, self._patience = fs, patience
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._fs, name)
+        if name.startswith("_") or name not in NETWORK:
+            return found
+
+        def call(*words: Any, **options: Any) -> Any:
+            if options.get("mode") == "create":
+                return found(*words, **options)  # a second try would find what the first one wrote
+            return self._patience.call(lambda: found(*words, **options))
+
+        return call
 
 
 class _FsspecUpload:

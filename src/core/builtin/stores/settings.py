@@ -33,3 +33,6 @@ class FsspecSettings(BaseModel):
 
     path: str = Field(description="URL of the folder or bucket, such as `s3://bucket/prefix` or `memory://artifacts`.")
     storage_options: dict[str, Any] = Field(default_factory=dict, description="Options for the fsspec file system.")
+    retry_seconds: float = Field(
+        default=60.0, ge=0, le=3600, description="Seconds to try again for while the storage is overloaded or away."
+    )

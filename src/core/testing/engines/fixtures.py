@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.testing.engines.aws import VARIABLES, Aws, start_aws, start_ecr
 from core.testing.engines.base import import_base_image
 from core.testing.engines.docker import DockerEngine, start_docker
 from core.testing.engines.registry import RegistryServer, htpasswd, start_registry
@@ -15,6 +16,7 @@ from core.testing.engines.shared import Absent, Engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 REQUIRE = "CORE_TEST_REQUIRE_ENGINES"
 ENGINES = pytest.StashKey[Engines]()
@@ -68,6 +70,31 @@ def oci_registry_basic(engines: Engines) -> RegistryServer:
     return RegistryServer.from_data(
         _started(engines, "registry-basic", lambda place: start_registry(place, htpasswd(place)))
     )
+
+
+@pytest.fixture(scope="session")
+def aws(engines: Engines) -> Aws:
+    """AWS on this machine, with authorisation on: `aws.user()`, `aws.role()`, `aws.bucket()` make what a test wants."""
+    return Aws.from_data(_started(engines, "aws", start_aws))
+
+
+@pytest.fixture(scope="session")
+def oci_registry_ecr(engines: Engines, aws: Aws) -> RegistryServer:
+    """A container registry that takes ECR logins of `aws` only, for repositories that exist there."""
+    return RegistryServer.from_data(_started(engines, "registry-ecr", lambda place: start_ecr(place, aws)))
+
+
+@pytest.fixture
+def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Nothing of the person's own AWS account: gives the folder of new, empty configuration files."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "aws"
+    folder.mkdir()
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,127 @@
+"""s3fs with one place that tries again: each request has a time limit; botocore and s3fs themselves never retry."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from aiobotocore.credentials import AioCredentials
+from aiobotocore.session import AioSession
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError
+from s3fs import S3FileSystem
+
+from core.builtin.stores.retry import Patience, code_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.ports.service_connector import Credentials
+
+SLOWEST = 64 * 1024
+"""Bytes a second that a request must reach at least."""
+CONCURRENCY = 4
+"""Parts of one artifact that travel at the same time."""
+FRESH = 60.0
+"""Seconds of life up to which credentials are asked for again before each request."""
+
+
+class PatientS3(S3FileSystem):  # type: ignore[misc]
+    """Each request is tried again alone: a part that failed does not send the others anew."""
+
+    retries = 1
+
+    def __init__(self, *words: Any, patience: Patience, request_timeout: float = 60.0, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.patience = patience
+        self.request_timeout = request_timeout
+
+    async def _call_s3(self, method: str, *words: Any, **options: Any) -> Any:
+        tries = 0
+        usual = super()._call_s3
+        body = options.get("Body", b"")
+        seconds = (
+            self.request_timeout + (len(body) if isinstance(body, bytes | bytearray | memoryview) else 0) / SLOWEST
+        )
+
+        async def once() -> Any:
+            nonlocal tries
+            tries += 1
+            return await asyncio.wait_for(usual(method, *words, **options), seconds)
+
+        try:
+            return await self.patience.call_async(once)
+        except FileExistsError:
+            if tries > 1 and await self._is_ours(options):
+                return {}  # the first try came through, only its answer was lost
+            raise
+        except FileNotFoundError:
+            if method == "complete_multipart_upload" and tries > 1:
+                return {}  # the same; who publishes looks whether it is there
+            raise
+
+    async def _is_ours(self, options: dict[str, Any]) -> bool:
+        found = await self.range(options["Bucket"], options["Key"], 0, len(options["Body"]) + 1)
+        return found == bytes(options["Body"])
+
+    async def range(self, bucket: str, key: str, start: int, length: int) -> bytes:
+        """Up to `length` bytes from `start` on; fewer at the end of the object. Raises `FileNotFoundError`."""
+        seconds = self.request_timeout + length / SLOWEST
+
+        async def once() -> bytes:
+            part = f"bytes={start}-{start + length - 1}"
+            answer = await S3FileSystem._call_s3(self, "get_object", Bucket=bucket, Key=key, Range=part)
+            async with answer["Body"] as stream:
+                return bytes(await stream.read())
+
+        try:
+            return await self.patience.call_async(lambda: asyncio.wait_for(once(), seconds))
+        except OSError as error:
+            if isinstance(error.__cause__, ClientError) and code_of(error.__cause__) in {"InvalidRange", "416"}:
+                return b""
+            raise
+
+    async def _cat_file(self, path: str, version_id: Any = None, start: Any = None, end: Any = None, **_: Any) -> bytes:
+        """Whole objects in one request, and tried again also when the answer breaks off."""
+        if start is not None or end is not None or version_id is not None:
+            return await super()._cat_file(path, version_id=version_id, start=start, end=end)  # type: ignore[no-any-return]
+        bucket, key, _ = self.split_path(path)
+
+        async def once() -> bytes:
+            answer = await S3FileSystem._call_s3(self, "get_object", Bucket=bucket, Key=key)
+            async with answer["Body"] as stream:
+                return bytes(await stream.read())
+
+        return await self.patience.call_async(once)
+
+
+class LentCredentials(AioCredentials):  # type: ignore[misc]
+    """Credentials of a service connector: asked for again in time, so that a long run outlives them."""
+
+    def __init__(self, ask: Callable[[], Credentials]) -> None:
+        super().__init__("", "", method="core")
+        self._ask = ask
+        self._lent: Credentials | None = None
+
+    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """What is valid now. A renewal waits in a thread: other requests go on."""
+        lent = self._lent
+        if lent is None or (lent.expires_at is not None and lent.expires_at - _now() < FRESH):
+            lent = self._lent = await asyncio.to_thread(self._ask)
+        values = lent.values
+        return ReadOnlyCredentials(
+            values["access_key_id"], values["secret_access_key"], values.get("session_token") or None
+        )
+
+
+def lent_session(ask: Callable[[], Credentials]) -> AioSession:
+    """A session of aiobotocore that signs with what `ask()` gives."""
+    session = AioSession()
+    session._credentials = LentCredentials(ask)
+    return session
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
