@@ -41,6 +41,7 @@ FAILPOINTS = frozenset(
         "integration.noted",  # what was there before is kept, nothing is changed yet
         "integration.changed",  # packages are changed, nobody has looked whether they agree
         "run.ended",  # the run's last event is durable
+        "journal.push",  # a batch of events goes to the journal now
     },
 )
 

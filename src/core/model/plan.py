@@ -36,6 +36,8 @@ class CachedResult(Value):
     at: float
     """Seconds since 1970, UTC, when it completed."""
     outputs: Mapping[str, ArtifactRef]
+    origin: str = ""
+    """URI of the journal that it was folded from; empty when it was recorded here."""
 
 
 class Decision(Value):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from core.errors import CoreError
     from core.model.event import Event
     from core.model.plan import CachedResult
 
@@ -60,6 +61,8 @@ class TrackingStore(ABC):
 
     uri: str
     """Where the events lie."""
+    trusted: set[str]
+    """Origins that `recorded` counts: the empty one, and URIs of journals that the user trusts."""
 
     @abstractmethod
     def append(
@@ -113,7 +116,22 @@ class TrackingStore(ABC):
 
     @abstractmethod
     def recorded(self, digest: str) -> bool:
-        """Whether an event in this store names an output or a part of one with this artifact digest."""
+        """Whether an event in this store, of a trusted origin, names an output or a part of one with this digest."""
+
+    def origins(self, digest: str) -> set[str]:
+        """Where the events come from that do: URIs of journals, the empty text for what was recorded here."""
+        return {""} if self.recorded(digest) else set()
+
+    def fold(self, journal: str, objects: Sequence[str], events: Sequence[Event], documents: Mapping[str, str]) -> None:  # noqa: ARG002 - stores that can override
+        """Append what `objects` of the `journal` at this URI hold, and note that they are here, in one transaction.
+
+        Events that are here already keep their origin. Raises as `append` does.
+        """
+        raise _no_folding(self, journal)
+
+    def folded(self, journal: str) -> set[str]:
+        """The objects of the journal that `fold` was given."""
+        raise _no_folding(self, journal)
 
     @abstractmethod
     def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
@@ -155,3 +173,11 @@ class TrackingStore(ABC):
 
     def close(self) -> None:
         """Free what the store holds."""
+
+
+def _no_folding(store: TrackingStore, journal: str) -> CoreError:
+    from core.errors import ConfigurationError  # start-up time: nobody comes here
+
+    return ConfigurationError(
+        f"{store.uri!r} can't take in runs from {journal!r}", "only the database of a home can; see `core config`"
+    )

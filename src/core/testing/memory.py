@@ -56,6 +56,7 @@ class MemoryTrackingStore(TrackingStore):
         self._documents: dict[str, str] = {}
         self._leases: dict[str, Lease] = {}
         self._claims: dict[str, str] = {}
+        self.trusted = {""}
 
     def append(
         self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None

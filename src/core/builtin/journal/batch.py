@@ -1,11 +1,11 @@
-"""Events and documents to the bytes of one object, and back; what others may have written there is checked first."""
+"""Events and documents to objects, and back; what others may have written there is checked first."""
 
 from __future__ import annotations
 
 import json
 from math import isfinite
 
-from core.builtin.journal.layout import NOBODY, digest_of, spelled
+from core.builtin.journal.layout import NOBODY, batch_name, digest_of, spelled
 from core.errors import CorruptDataError
 from core.model.event import Event
 from core.model.value import Value
@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
+
+    from core.ports.artifact_store import ArtifactStore
 
 FORMAT = 1
 """Version of the objects; what a later version of core writes is left for it."""
@@ -34,6 +36,22 @@ def pack(batch: Batch) -> bytes:
     events = [(*event[:5], str(event.kind), *event[6:]) for event in batch.events]
     data = {"core": "journal", "format": FORMAT, "events": events, "documents": dict(batch.documents)}
     return json.dumps(data, separators=(",", ":")).encode("ascii")
+
+
+def publish(area: ArtifactStore, events: Sequence[Event], documents: Mapping[str, str]) -> list[str]:
+    """Write one object for each run that there are events of, documents with the first; gives their names."""
+    runs: dict[str, list[Event]] = {}
+    for event in events:
+        runs.setdefault(event.run, []).append(event)
+    if documents and not runs:
+        runs[NOBODY] = []
+    names = []
+    for run, own in runs.items():
+        data = pack(Batch(own, documents))
+        documents = {}
+        names.append(batch_name(run, own[0].writer, own[0].seq, data) if own else batch_name(run, NOBODY, 0, data))
+        area.write(names[-1], data)
+    return names
 
 
 def unpack(name: str, data: bytes) -> Batch:

@@ -58,12 +58,12 @@ class JournalLeases:
         self._clock = clock
         self._sent: dict[str, float] = {}  # by object: when it was written, by this machine's clock
 
-    def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
-        """See the port; the epoch is at least `epoch`."""
+    def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0, *, dead: str = "") -> Lease:
+        """See the port. What the owner `dead` holds is free: the caller knows that it is no more."""
         mark = self._newest(name)
         held = self.read(name, mark)
         if mark is not None and held is not None:
-            if held.owner != owner and not mark.over:
+            if held.owner not in (owner, dead) and not mark.over:
                 self._refuse_alive(held)
             epoch = max(epoch, held.epoch + (held.owner != owner))
         lease = Lease(name, owner, max(epoch, 1), self._clock() + seconds)

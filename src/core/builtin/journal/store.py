@@ -8,9 +8,9 @@ import tempfile
 import threading
 import time
 
-from core.builtin.journal.batch import Batch, pack
+from core.builtin.journal.batch import publish
 from core.builtin.journal.fold import fold
-from core.builtin.journal.layout import CLAIMS, LEASE, NOBODY, RUNS, batch_name, folder_of, sort, spelled
+from core.builtin.journal.layout import CLAIMS, LEASE, RUNS, folder_of, sort, spelled
 from core.builtin.journal.leases import JournalClock, JournalLeases
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.errors import NotFoundError
@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from core.builtin.journal.batch import Batch
     from core.builtin.journal.fold import Aside
     from core.builtin.journal.layout import LeaseMark, Listing
     from core.model.event import Event
@@ -43,66 +44,72 @@ class JournalTrackingStore(TrackingStore):
 
     def __init__(self, area: ArtifactStore) -> None:
         self.uri = f"{area.uri}/{RUNS}"
+        self.trusted = {""}
         self.aside: list[Aside] = []
         """Objects that could not be used, newest last."""
         self._area = area
         self._clock = JournalClock()
         self._leases = JournalLeases(area, self._clock)
-        self._folder = tempfile.mkdtemp(prefix="core-journal-")
-        self._index = SqliteTrackingStore(os.path.join(self._folder, "index.db"), self._clock)
+        self._opened: SqliteTrackingStore | None = None
+        self._folder = ""
         self._seen: set[str] = set()
-        self._own: dict[
-            tuple[str, str], int
-        ] = {}  # by run and writer: the last seq, where this store knows all of them
+        self._own: dict[tuple[str, str], int] = {}  # by run and writer: the last seq, where all were written here
         self._marks: dict[str, LeaseMark] = {}
         self._looked = float("-inf")
         self._lock = threading.RLock()
+
+    @property
+    def _index(self) -> SqliteTrackingStore:
+        """What is folded so far. Who only writes never needs it."""
+        if self._opened is None:
+            self._folder = tempfile.mkdtemp(prefix="core-journal-")
+            self._opened = SqliteTrackingStore(os.path.join(self._folder, "index.db"), self._clock)
+        return self._opened
 
     # events
 
     def append(
         self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
     ) -> None:
-        """See the port: one listing where there is a fence, and one write for each run."""
+        """See the port: one listing where there is a fence, one for each new writer, and one write for each run."""
+        documents = documents or {}
         with self._lock:
             if fence is not None:
                 self._leases.check(fence)
-            fresh = self._unknown(events)
-            self._index.append(events, None, documents)
+            new = not self._repeated(events)
+            if not new:
+                events = self._checked(events, documents)
+            places = {(event.run, event.writer): event.seq for event in sorted(events, key=lambda event: event.seq)}
             try:
-                self._publish(fresh, documents or {})
+                names = publish(self._area, events, documents)
             except BaseException:
                 for run in {event.run for event in events}:
                     self._forget(run)
                 raise
-            for event in events:
-                place = event.run, event.writer
-                self._own[place] = max(self._own.get(place, -1), event.seq)
+            self._own.update(places)
+            if self._opened is not None:
+                if new:
+                    self._index.append(events, None, documents)
+                self._seen.update(names)
 
-    def _unknown(self, events: Sequence[Event]) -> list[Event]:
-        """Those that the journal does not have, as far as a fresh look at runs of unknown writers tells."""
-        if all(event.seq > self._own.get((event.run, event.writer), -1) for event in events):
-            strange = {event.run for event in events if (event.run, event.writer) not in self._own}
-        else:
-            strange = {event.run for event in events}
+    def _repeated(self, events: Sequence[Event]) -> bool:
+        """Whether one of them may stand twice among them, or stand in the journal already."""
+        if len({event[:5] for event in events}) < len(events):
+            return True
+        for place in {(event.run, event.writer) for event in events} - self._own.keys():
+            folder = f"{folder_of(place[0])}/{spelled(place[1])}"
+            if next(iter(self._area.names(folder)), None) is not None:
+                return True
+        return any(event.seq <= self._own.get((event.run, event.writer), -1) for event in events)
+
+    def _checked(self, events: Sequence[Event], documents: Mapping[str, str]) -> list[Event]:
+        """Those that the journal does not have; raises `EventConflictError`."""
         known: set[tuple[str, str, int, str, int]] = set()
-        for run in strange:
+        for run in {event.run for event in events}:
             self._refresh(run)
             known.update(event[:5] for event in self._index.events(run))
-        return [event for event in events if event[:5] not in known]
-
-    def _publish(self, events: Sequence[Event], documents: Mapping[str, str]) -> None:
-        runs: dict[str, list[Event]] = {}
-        for event in events:
-            runs.setdefault(event.run, []).append(event)
-        if documents and not runs:
-            runs[NOBODY] = []
-        for run, own in runs.items():
-            data = pack(Batch(own, documents))
-            documents = {}
-            name = batch_name(run, own[0].writer, own[0].seq, data) if own else batch_name(run, NOBODY, 0, data)
-            self._area.write(name, data)
-            self._seen.add(name)
+        self._index.append(events, None, documents)
+        return list({event[:5]: event for event in events if event[:5] not in known}.values())
 
     def events(self, run: str, step: str | None = None) -> list[Event]:
         """See the port: one listing, and what is new."""
@@ -111,7 +118,7 @@ class JournalTrackingStore(TrackingStore):
             return self._index.events(run, step)
 
     def news(self, run: str) -> list[Event]:
-        """Events of `run` that this store has neither given by `news` before nor appended itself: one listing."""
+        """Events of `run` that this object has neither read before nor appended while it read: one listing."""
         with self._lock:
             listing = sort(self._area.names(folder_of(run)))
             found: list[Event] = []
@@ -242,8 +249,9 @@ class JournalTrackingStore(TrackingStore):
 
     def close(self) -> None:
         """Remove the index; the artifact store stays open."""
-        self._index.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._opened is not None:
+            self._opened.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     # the index
 
@@ -281,6 +289,7 @@ class JournalTrackingStore(TrackingStore):
         self._seen = {name for name in self._seen if not name.startswith(folder)}
         self._own = {place: seq for place, seq in self._own.items() if place[0] != run}
         try:
-            self._index.delete_run(run)
+            if self._opened is not None:
+                self._opened.delete_run(run)
         except NotFoundError:
             return

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x636F7265
 """`core` in ASCII; stands in the file's header."""
-SCHEMA = 3
+SCHEMA = 4
 """The newest schema that this version of core knows."""
 BUSY_SECONDS = 30.0
 """How long a writer waits for another."""

@@ -89,17 +89,22 @@ class ResultIndex:
 
         return self._newest(place_of("step", project, pipeline, step), fits)
 
-    def has(self, digest: str) -> bool:
-        """Whether an event names the artifact."""
+    def origins(self, digest: str) -> set[str]:
+        """Where the events come from that name the artifact: the URIs of journals, empty for what was recorded here."""
         place = place_of("artifact", digest)
+        found: set[str] = set()
         for looked in (self._looked, -FRESH):  # before a no, which refuses a pickle, look at the newest events
             self._looked = looked
             self._catch_up()
             recent = (self._database.read(self._sql["data_of"], row[-1:]) for row in self._recent.get(place, ()))
             table = (self._database.read(self._sql["at_place"], (place, limit)) for limit in (1, -1))
-            if any(digest in artifacts_of(json.loads(text)) for rows in (*recent, *table) for (text,) in rows):
-                return True
-        return False
+            for text, origin in (row for rows in (*recent, *table) for row in rows):
+                data = json.loads(text)
+                if digest in artifacts_of(data):
+                    found.add(origin or str(data.get("origin", "")))  # what was reused is of where it was made
+                    if "" in found:
+                        return found
+        return found
 
     def _newest(self, place: int, fits: Callable[[Result], bool]) -> Result | None:
         """The newest of what the table says and of what is in memory, each unless it is outranked."""
@@ -124,7 +129,7 @@ class ResultIndex:
 
     def _read(self, query: str, parameters: tuple[Any, ...]) -> list[Result]:
         rows = self._database.read(self._sql[query], parameters)
-        return [(*row[:6], json.loads(row[6])) for row in rows]
+        return [(*row[:6], json.loads(row[6]), row[7]) for row in rows]
 
     def _catch_up(self) -> None:
         """Read what was appended since, by whomever; the own events are here already."""

@@ -81,10 +81,10 @@ def unpacked(text: str) -> list[int]:
 
 
 def cached_of(result: tuple[Any, ...]) -> CachedResult:
-    """What the planner is told of a result: run, step, attempt, time, ..., data."""
-    run, step, attempt, at, *_, data = result
+    """What the planner is told of a result: run, step, attempt, time, ..., data, origin."""
+    run, step, attempt, at, *_, data, origin = result
     outputs = {name: ArtifactRef.from_data(ref) for name, ref in data.get("outputs", {}).items()}
-    return CachedResult(run, step, attempt, at, outputs)
+    return CachedResult(run, step, attempt, at, outputs, origin or "")
 
 
 def run_row(events: list[Event]) -> RunRow | None:

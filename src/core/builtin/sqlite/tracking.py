@@ -53,11 +53,30 @@ class SqliteTrackingStore(TrackingStore):
         self._clock = clock or StoreClock(self.database, self._sql)
         self._results = ResultIndex(self.database, self._sql)
         self._leases = Leases(self.database, self._sql, self._clock)
+        self.trusted = {""}
 
     def append(
         self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
     ) -> None:
         """See the port. The run's row is written in the same transaction; results are indexed when somebody asks."""
+        self._append(events, fence, documents or {})
+
+    def fold(self, journal: str, objects: Sequence[str], events: Sequence[Event], documents: Mapping[str, str]) -> None:
+        """See the port."""
+        self._append(events, None, documents, journal, objects)
+
+    def folded(self, journal: str) -> set[str]:
+        """See the port."""
+        return {name for (name,) in self.database.read(self._sql["folded"], (journal,))}
+
+    def _append(
+        self,
+        events: Sequence[Event],
+        fence: Lease | None,
+        documents: Mapping[str, str],
+        journal: str = "",
+        objects: Sequence[str] = (),
+    ) -> None:
         rows = [row_of(event) for event in events]
         places = [
             places_of(event[5], event[9], event[1], event[8]) if event[5] in RESULTS else None for event in events
@@ -70,7 +89,10 @@ class SqliteTrackingStore(TrackingStore):
                 connection.executemany(sql["append_document"], documents.items())
             last = 0
             written = [(*row, packed(found) if found else None) for row, found in zip(rows, places, strict=True)]
-            if connection.executemany(sql["append_event"], written).rowcount != len(rows):
+            if journal:
+                connection.executemany(sql["fold_object"], [(journal, name) for name in objects])
+                written = [(*row, journal) for row in written]
+            if connection.executemany(sql["fold_event" if journal else "append_event"], written).rowcount != len(rows):
                 self._check_content(connection, rows)
             else:
                 last = connection.execute(sql["last_number"]).fetchone()[0]
@@ -158,7 +180,7 @@ class SqliteTrackingStore(TrackingStore):
         result = self._results.by_step(project, pipeline, step)
         if result is None:
             return None
-        fingerprint = result[-1].get("fingerprint") or {}
+        fingerprint = result[6].get("fingerprint") or {}
         if isinstance(fingerprint, str):  # the digest of a document
             texts = self.database.read(self._sql["document"], (fingerprint,))
             fingerprint = json.loads(texts[0][0]) if texts else {}
@@ -166,7 +188,11 @@ class SqliteTrackingStore(TrackingStore):
 
     def recorded(self, digest: str) -> bool:
         """See the port."""
-        return self._results.has(digest)
+        return not self.trusted.isdisjoint(self._results.origins(digest))
+
+    def origins(self, digest: str) -> set[str]:
+        """See the port."""
+        return self._results.origins(digest)
 
     def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
         """See the port."""

@@ -3,6 +3,17 @@ INSERT INTO events (run, step, attempt, writer, seq, kind, at, epoch, data, proj
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, step, attempt, writer, seq) DO NOTHING
 
+-- name: fold_event
+INSERT INTO events (run, step, attempt, writer, seq, kind, at, epoch, data, project, actor, version, places, origin)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run, step, attempt, writer, seq) DO NOTHING
+
+-- name: folded
+SELECT object FROM folded WHERE journal = ?
+
+-- name: fold_object
+INSERT INTO folded (journal, object) VALUES (?, ?) ON CONFLICT (journal, object) DO NOTHING
+
 -- name: same_key
 SELECT run, step, attempt, writer, seq, kind, at, epoch, data, project, actor, version FROM events
 WHERE run = ? AND step = ? AND attempt = ? AND writer = ? AND seq = ?
@@ -72,7 +83,7 @@ DELETE FROM results WHERE place = ? AND at = ? AND event = ?
 
 -- name: newest
 -- Results at a place, newest first, unless another terminal event of that attempt outranks them.
-SELECT done.run, done.step, done.attempt, done.at, done.kind, done.project, done.data
+SELECT done.run, done.step, done.attempt, done.at, done.kind, done.project, done.data, done.origin
 FROM results JOIN events AS done ON done.number = results.event
 WHERE results.place = ? AND NOT EXISTS (
     SELECT 1 FROM events AS other
@@ -85,7 +96,7 @@ ORDER BY results.at DESC, done.run DESC, done.step DESC, done.attempt DESC LIMIT
 
 -- name: numbered
 -- The same of one event: its number may be another's by now.
-SELECT done.run, done.step, done.attempt, done.at, done.kind, done.project, done.data
+SELECT done.run, done.step, done.attempt, done.at, done.kind, done.project, done.data, done.origin
 FROM events AS done
 WHERE done.number = ? AND done.run = ? AND done.step = ? AND done.attempt = ? AND NOT EXISTS (
     SELECT 1 FROM events AS other
@@ -96,10 +107,10 @@ WHERE done.number = ? AND done.run = ? AND done.step = ? AND done.attempt = ? AN
 )
 
 -- name: at_place
-SELECT done.data FROM results JOIN events AS done ON done.number = results.event WHERE results.place = ? LIMIT ?
+SELECT done.data, done.origin FROM results JOIN events AS done ON done.number = results.event WHERE results.place = ? LIMIT ?
 
 -- name: data_of
-SELECT data FROM events WHERE number = ?
+SELECT data, origin FROM events WHERE number = ?
 
 -- name: delete_run
 DELETE FROM runs WHERE id = ?
