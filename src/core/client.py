@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from core.builtin.journal.sync import Synced
     from core.diff import RunDiff
     from core.ports.service_connector import Credentials
     from core.ports.tracking_store import RunRow
@@ -57,6 +58,7 @@ class Client:
     def run(self, run: str = LATEST) -> RunView:
         """The run with this id, the beginning or end of it, or `latest`.
 
+        Where others share the stack's store, one that is not known here is looked for there.
         Raises `NotFoundError`, and `UsageError` when several runs match.
         """
         with self.workspace as workspace:
@@ -66,12 +68,22 @@ class Client:
                 found = [row.id for row in self.runs(1)]
             else:
                 found = workspace.tracking.find_run(run, workspace.settings.project)
+        if not found and run and str(run).isascii() and self.sync() is not None:
+            with self.workspace as workspace:
+                found = workspace.tracking.find_run(run, workspace.settings.project)
         if not found or not run:
             raise NotFoundError(f"there is no run {run!r} in {self.workspace.home}", "see `core runs list`")
         if len(found) > 1:
             more = ", ..." if len(found) > 5 else ""
             raise UsageError(f"{run!r} fits several runs: {', '.join(found[:5])}{more}", "give more characters")
         return self.workspace.view(found[0])
+
+    def sync(self) -> Synced | None:
+        """Bring the runs of all who share the active stack's artifact store into this home; None where nobody does.
+
+        Raises `StoreError` when the store is away.
+        """
+        return self.workspace.sync()
 
     def credentials(self, connector: str, resource_type: str = "", resource_id: str = "") -> Callable[[], Credentials]:
         """What gives credentials of a service connector whenever it is called: keep it, and call it each time.

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from itertools import count
 
-from core.errors import CoreError, StoreError, message_of
+from core.errors import CoreError, StoreError, UntrustedPickleError, message_of
 from core.faults import armed, failpoint
 from core.model.event import Event, EventKind
 
@@ -240,7 +240,7 @@ class Recorder:
     def recorded(self, digest: str) -> bool:
         """Whether the store, after what waits here is appended, knows an artifact with this digest."""
         self.flush()
-        return self.tracking.recorded(digest)
+        return vouched(self.tracking, digest)
 
     def finish(self) -> None:
         """Append the last events; when the store stays away keep them in a file for `replay`, and raise."""
@@ -309,6 +309,19 @@ class Recorder:
             if now - ticked >= TICK:
                 ticked = now
                 self._tick()
+
+
+def vouched(tracking: TrackingStore, digest: str) -> bool:
+    """Whether a pickle may be loaded; raises `UntrustedPickleError` for one that only a journal of others names."""
+    if tracking.recorded(digest):
+        return True
+    origins = sorted(tracking.origins(digest))
+    if not origins:
+        return False
+    raise UntrustedPickleError(
+        f"artifact {digest} is a pickle that only the journal in {origins[0]!r} names, which others can write, too",
+        "if all who can write there may run code as you, say so: `core artifact-store update NAME --trusted true`",
+    )
 
 
 def replay(spill: str, tracking: TrackingStore) -> int:

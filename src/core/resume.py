@@ -51,6 +51,7 @@ def resume(
     alive, and when the pipeline is another by now; `UsageError` when there is nothing to do; `RunFailed` as a run does.
     """
     with workspace:
+        workspace.sync(run)
         view = workspace.view(run)
         _refuse(view, retry)
         pipeline = target or pipeline_of(view)
@@ -77,6 +78,7 @@ def cancel(workspace: Workspace, run: str, reason: str = "") -> str:
     Raises `ConflictError` for a run that has ended.
     """
     with workspace:
+        workspace.sync(run)
         view = workspace.view(run)
         if view.state in ENDED_RUN:
             raise ConflictError(f"run {short(run)} has ended: it is {view.state}", "there is nothing to cancel")
@@ -85,11 +87,11 @@ def cancel(workspace: Workspace, run: str, reason: str = "") -> str:
         wish = Event(
             run, "", 0, writer, 0, EventKind.CANCEL_REQUESTED, time.time(), 0, {"reason": reason}, project, actor
         )
-        workspace.tracking.append([wish])
+        workspace.owned.append([wish])
         if view.state != RunState.LOST:
             return "requested"
         said = f"run {short(run)} was cancelled by {actor}"
-        recorder = Recorder(workspace.tracking, run, project=project, actor=actor, spill=workspace.spill)
+        recorder = Recorder(workspace.owned, run, project=project, actor=actor, spill=workspace.spill)
         with recorder:
             recorder.end(RunState.CANCELLED, RunCancelled(f"{said}: {reason}" if reason else said))
     return "recorded"

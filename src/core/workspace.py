@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Self
 
+    from core.builtin.journal.sync import Synced
     from core.connectors import Connectors
     from core.model.artifact import ArtifactRef
     from core.model.event import Event
@@ -126,6 +127,39 @@ class Workspace:
         if self._tracking is None:
             self._tracking = SqliteTrackingStore(self.database)
         return self._tracking
+
+    @property
+    def owned(self) -> TrackingStore:
+        """Where the owner of a run records it: the tracking store, and with a shared store its journal, too."""
+        store = self.stack.artifact_store
+        self.tracking.trusted = {"", store.uri} if store.trusted else {""}
+        if not store.shared:
+            return self.tracking
+        from core.builtin.journal.mirror import Mirrored  # start-up time: only for a store that others share
+
+        return Mirrored(self.tracking, store, self.journals)
+
+    @property
+    def journals(self) -> str:
+        """Folder of notes about runs that are not whole in their journal."""
+        return os.path.join(self.home, "journals")
+
+    def sync(self, run: str | None = None) -> Synced | None:
+        """Bring runs of others who share the stack's store into this home, or one of them; None where nobody does.
+
+        What this home's own runs could not bring there goes now. Raises `StoreError` when the store is away.
+        """
+        store = self.stack.artifact_store
+        if not store.shared:
+            return None
+        from core.builtin.journal.notes import replay_notes  # start-up time: only for a store that others share
+        from core.builtin.journal.sync import Exchange  # start-up time: the same
+
+        with self:
+            exchange = Exchange(store, self.tracking)
+            if run is None:
+                replay_notes(exchange, self.journals)
+            return exchange.sync(run)
 
     @property
     def catalog(self) -> Catalog:
@@ -234,7 +268,7 @@ class Workspace:
 
         replay(self.spill, self.tracking)
         conditions = Conditions(
-            tracking=self.tracking,
+            tracking=self.owned,
             store=self.stack.artifact_store,
             materializers=self.registry.materializers(),
             observers=lambda run: self.registry.observers(run, self.settings.display),
@@ -264,10 +298,16 @@ class Workspace:
         return view
 
     def readable(self, outputs: Mapping[str, ArtifactRef]) -> bool:
-        """Whether this stack's store has all of `outputs`."""
+        """Whether this stack's store has all of `outputs`; raises `UntrustedPickleError` for pickles of others."""
         from core.artifacts import missing  # start-up time: only a resumed run asks
 
-        return not missing(outputs, self.stack.artifact_store)
+        if missing(outputs, self.stack.artifact_store):
+            return False
+        table = self.registry.materializers()
+        for ref in outputs.values():
+            if table.named(ref.materializer).pickles:
+                self._trusted(ref.digest)  # refused now, and not in the middle of the run
+        return True
 
     def _events(self, run: str) -> tuple[Sequence[Event], bool]:
         with self:
@@ -292,8 +332,12 @@ class Workspace:
                     sys.path.remove(root)
 
     def _trusted(self, digest: str) -> bool:
+        from core.record import vouched  # start-up time: only pickles are asked for
+
         with self:
-            return self.tracking.recorded(digest)
+            store = self.stack.artifact_store
+            self.tracking.trusted = {"", store.uri} if store.trusted else {""}
+            return vouched(self.tracking, digest)
 
     def log(self, run: str, step: str, attempt: int) -> str:
         """What an attempt printed, with a line where much is left out; empty when it printed nothing."""

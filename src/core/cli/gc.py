@@ -50,6 +50,7 @@ def _gc(arguments: Namespace) -> int:
     age = _age(arguments.older_than)
     with opened() as client:
         workspace = client.workspace
+        workspace.sync()  # what runs of others need stays
         tracking, store, logs = workspace.tracking, workspace.stack.artifact_store, workspace.logs
         garbage = find(tracking, store, logs, older_than=age, keep=arguments.keep)
         if arguments.output != "table":

@@ -8,6 +8,7 @@ from core.cli.hold import COMMANDS as HOLD
 from core.cli.logs import LOGS
 from core.cli.lookup import opened
 from core.cli.output import emit, lasted, listing, local, say, size, table
+from core.cli.sync import COMMANDS as SYNC
 from core.errors import ConflictError
 from core.model.states import RunState
 from core.text import clean_lines, iso, readable, safe, short
@@ -183,5 +184,6 @@ COMMANDS = {
     ),
     "delete": Command("forget runs; their artifacts stay until nothing needs them", _delete_arguments, _delete),
     **CONTROL,
+    **SYNC,
     **HOLD,
 }

@@ -64,6 +64,17 @@ class ArtifactStore(Component, ABC):
     uri: str
     """Where the blobs lie; equal URIs mean the same store."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether others use it from other machines: then runs are recorded in it, too."""
+        wanted = getattr(self.settings, "shared", None)
+        return self.remote if wanted is None else bool(wanted)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the user said that all who can write to it may run code here: then pickles of theirs are loaded."""
+        return bool(getattr(self.settings, "trusted", False))
+
     @abstractmethod
     def begin(self) -> Upload:
         """Start an upload."""

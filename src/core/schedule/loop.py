@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.execute import Bench, Outputs, Result
     from core.interrupt import Interruptible
     from core.model.graph import Node
-    from core.model.plan import Plan
+    from core.model.plan import CachedResult, Plan
     from core.model.spec import StepSpec
     from core.plan import Planner
     from core.record import Recorder
@@ -284,12 +284,22 @@ class Loop:
         cached = decision.cached
         if decision.action is not Action.REUSE or cached is None:
             return decision
-        gone = missing(cached.outputs, self._bench.store)
+        gone = missing(cached.outputs, self._bench.store) or self._untrusted(cached)
         if cached.run == self._bench.run:
             known = self._past.numbers.get(cached.step, 0) if self._past else 0
             if cached.attempt > known:  # whether it is recorded by now hangs on milliseconds
                 gone = f"runs beside {cached.step}, which has the same code, parameters and inputs"
         return decision._replace(action=Action.RUN, reason=gone, cached=None) if gone else decision
+
+    def _untrusted(self, cached: CachedResult) -> str:
+        """Why a result of others can't be taken: it is a pickle, and their journal is not trusted."""
+        if not cached.origin or cached.origin in self._recorder.tracking.trusted:
+            return ""
+        table = self._bench.materializers
+        for name, ref in cached.outputs.items():
+            if table.named(ref.materializer).pickles:
+                return f"output {name} is a pickle that others made; {cached.origin} is not trusted"
+        return ""
 
     def _reuse(self, node: Node, decision: Decision) -> None:
         cached = decision.cached
@@ -306,6 +316,7 @@ class Loop:
             fingerprint=decision.fingerprint,
             outputs={name: ref.to_data() for name, ref in cached.outputs.items()},
             source=[cached.run, cached.step, cached.attempt],
+            **({"origin": cached.origin} if cached.origin else {}),  # what others made stays theirs
         )
         failpoint("step.reused")
         self._frontier.settle(node.id)

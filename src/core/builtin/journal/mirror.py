@@ -2,7 +2,7 @@
 
 The database of the home is what a run reads and writes. The thread brings its events to the journal in batches, renews
 the run's lease there, and brings back what others wrote of the run: a wish to cancel it, a newer owner. While the store
-is away it collects and tries again; what is left at the end is noted in a file, and goes there with the home's next run.
+is away it collects and tries again; what is left at the end is noted in a file, and goes there with the next run.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class Scribe:
         self._lost: CoreError | None = None
         self._away: CoreError | None = None
         self._pushed = self._looked = float("-inf")
-        self._renewed = time.monotonic()
+        self._renewed = exchange.inner.now()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -222,15 +222,14 @@ class Scribe:
             raise self._lost
 
     def end(self) -> None:
-        """Bring the rest to the journal; what can't be is noted, and told."""
+        """Bring the rest to the journal; what can't be is noted, and told. Raises `LeaseLostError`."""
         self._stop.set()
         self._wake.set()
         self._thread.join(3 * PATIENCE)
-        if self._lost is not None:
-            return
         until, pause = time.monotonic() + PATIENCE, 0.1
         while not self._thread.is_alive():
             self._try(end=True)
+            self.check()
             if self._away is None:
                 drop_note(self._notes, self.run)
                 return
@@ -275,9 +274,11 @@ class Scribe:
         exchange, lease = self._exchange, self._lease
         if not self._taken:  # its id is new: nobody else can know it
             exchange.leases.acquire(lease.name, lease.owner, self._seconds, lease.epoch)
-            self._taken = True
+            self._taken, self._renewed = True, exchange.inner.now()
             self._looked = time.monotonic()
         now = time.monotonic()
+        if end and exchange.inner.now() - self._renewed > self._seconds:
+            self._look()  # it was silent for so long that another may go on with the run
         if end or now - self._pushed >= EVERY:
             self._push()
         if end:
@@ -316,6 +317,7 @@ class Scribe:
                 "it was silent for too long; this one must stop",
             )
         exchange.take(listing)
-        if time.monotonic() - self._renewed >= self._seconds / 3:
+        now = exchange.inner.now()  # goes on while the machine sleeps
+        if now - self._renewed >= self._seconds / 3:
             self._lease = exchange.leases.renew(self._lease, self._seconds)
-            self._renewed = time.monotonic()
+            self._renewed = now

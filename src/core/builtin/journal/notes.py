@@ -1,4 +1,4 @@
-"""Files of a home that tell which of its runs are not whole in their journal yet: one for each, called by the run's id."""
+"""Files of a home that tell which of its runs are not whole in their journal yet, each called by the run's id."""
 
 from __future__ import annotations
 

@@ -82,6 +82,12 @@ class FsspecArtifactStore(ArtifactStore):
         """The error to raise for one of the file system, which came while `doing`."""
         return store_error(self.uri, doing, error)
 
+    @property
+    def shared(self) -> bool:
+        """Not in memory and not on this machine's own disk, unless the settings say otherwise."""
+        wanted = getattr(self.settings, "shared", None)
+        return self.uri.partition("://")[0] not in {"memory", "file", "local"} if wanted is None else bool(wanted)
+
     def key(self, digest: str) -> str:
         """Path of the blob in the file system."""
         digits = hex_of(digest, self.uri)

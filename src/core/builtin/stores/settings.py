@@ -8,10 +8,24 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
-class LocalSettings(BaseModel):
-    """Settings of the `local` flavor."""
+class SharedSettings(BaseModel):
+    """What every store may be told about the others who use it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    shared: bool | None = Field(
+        default=None,
+        description="Whether other machines use it too: then runs are recorded beside the artifacts, for all of them. "
+        "Default: when it is not on this machine.",
+    )
+    trusted: bool = Field(
+        default=False,
+        description="Whether all who can write there may run code as you: then pickles of their runs are loaded.",
+    )
+
+
+class LocalSettings(SharedSettings):
+    """Settings of the `local` flavor."""
 
     path: str = Field(description="Folder that keeps the artifacts; made when it is not there.")
     durability: Literal["process", "power"] = Field(
@@ -26,10 +40,8 @@ class LocalSettings(BaseModel):
         return os.path.abspath(os.path.expanduser(path))
 
 
-class FsspecSettings(BaseModel):
+class FsspecSettings(SharedSettings):
     """Settings of the `fsspec` flavor."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str = Field(description="URL of the folder or bucket, such as `s3://bucket/prefix` or `memory://artifacts`.")
     storage_options: dict[str, Any] = Field(default_factory=dict, description="Options for the fsspec file system.")

@@ -1,0 +1,205 @@
+"""Two homes that share an artifact store: runs of the one are seen, shown, compared, gone on with and ended in the other."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.cli import main
+
+FLOW = """
+import os, sys, time
+from pathlib import Path
+from core import step, pipeline
+
+@step
+def load() -> list[int]:
+    with open("calls.txt", "a") as file:
+        file.write("load\\n")
+    return [1, 2, 3]
+
+@step
+def train(data: list[int]) -> int:
+    with open("calls.txt", "a") as file:
+        file.write("train\\n")
+    if Path("broken").exists():
+        raise ValueError("broken")
+    while Path("slow").exists():
+        time.sleep(0.02)
+    return sum(data)
+
+@pipeline
+def training() -> None:
+    train(load())
+"""
+
+
+class Homes:
+    """A project, a shared store, and homes that are told apart by a letter."""
+
+    def __init__(self, folder, monkeypatch, capfd):
+        self.folder = folder
+        self.store = folder / "store"
+        self._patch = monkeypatch
+        self._capfd = capfd
+        (folder / "work").mkdir()
+        monkeypatch.chdir(folder / "work")
+        monkeypatch.setenv("CORE_DISPLAY", "none")
+        monkeypatch.setenv("CORE_HEARTBEAT", "0.2")
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        Path("flow.py").write_text(FLOW)
+
+    def use(self, letter, **settings):
+        """Work in this home from now on; a new one gets the stack `team`."""
+        home = self.folder / letter
+        self._patch.setenv("CORE_HOME", str(home))
+        if not home.exists():
+            options = [f"--{name}={value}" for name, value in settings.items()]
+            self("artifact-store", "register", "team", "-f", "local", f"--path={self.store}", "--shared=true", *options)
+            self("stack", "register", "team", "-o", "default", "-a", "team")
+            self("stack", "set", "team")
+
+    def __call__(self, *words, code=0):
+        self._capfd.readouterr()
+        sys.modules.pop("flow", None)
+        ended = main(list(words))
+        out, err = self._capfd.readouterr()
+        assert ended == code, f"{words}: {ended}\n{out}\n{err}"
+        self.err = err
+        return out.strip()
+
+    def data(self, *words):
+        return json.loads(self(*words, "-o", "json"))
+
+    def until(self, true):
+        ends = time.monotonic() + 20
+        while not true():
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+
+    def first_run(self):
+        """The only run, once its second step is at work."""
+        self.until(lambda: self("runs", "sync") is not None and self._at_work())
+        return self.data("runs", "list")[0]["id"]
+
+    def _at_work(self):
+        rows = self.data("runs", "list")
+        return rows and self.data("runs", "show", rows[0]["id"])["steps"][1]["state"] == "running"
+
+    def calls(self):
+        return Path("calls.txt").read_text().split()
+
+
+@pytest.fixture
+def homes(tmp_path, monkeypatch, capfd):
+    yield Homes(tmp_path, monkeypatch, capfd)
+    sys.modules.pop("flow", None)
+
+
+def test_a_run_is_seen_shown_and_compared_elsewhere(homes):
+    homes.use("a")
+    first = homes("run", "flow.py:training")
+    second = homes("run", "flow.py:training", "--no-cache")
+    assert not os.listdir(homes.folder / "a" / "journals")
+    homes.use("b")
+    assert homes.data("runs", "list") == []
+    assert homes("runs", "sync").split() == [first, second]
+    assert "2 runs" in homes.err
+    assert [row["state"] for row in homes.data("runs", "list")] == ["completed", "completed"]
+    shown = homes.data("runs", "show", first)
+    homes.use("a")
+    assert homes.data("runs", "show", first) == shown
+    homes.use("b")
+    assert "code" not in homes("runs", "diff", first, second)
+    assert homes.data("runs", "sync") == {"runs": [], "events": 0, "aside": []}
+    assert homes.data("run", "flow.py:training")["steps"][1]["state"] == "reused"
+    homes("runs", "delete", first)
+    homes("runs", "sync")
+    assert first not in [row["id"] for row in homes.data("runs", "list")]
+
+
+def test_a_failed_run_is_resumed_in_an_empty_home(homes):
+    homes.use("a")
+    Path("broken").touch()
+    homes("run", "flow.py:training", code=1)
+    run = homes.data("runs", "list")[0]["id"]
+    Path("broken").unlink()
+    homes.use("b")
+    homes("runs", "resume", run)
+    assert homes.calls() == ["load", "train", "train"]
+    shown = homes.data("runs", "show", run)
+    assert (shown["state"], [step["state"] for step in shown["steps"]]) == ("completed", ["completed", "completed"])
+    homes.use("a")
+    homes("runs", "sync")
+    assert homes.data("runs", "show", run) == shown
+
+
+def test_a_run_is_cancelled_from_another_home(homes):
+    homes.use("a")
+    Path("slow").touch()
+    started = subprocess.Popen([sys.executable, "-m", "core", "run", "flow.py:training"], stderr=subprocess.DEVNULL)
+    homes.use("b")
+    run = homes.first_run()
+    homes("runs", "cancel", run, "--reason", "enough", "--wait", "30")
+    assert started.wait(20) == 1
+    shown = homes.data("runs", "show", run)
+    assert (shown["state"], [step["state"] for step in shown["steps"]]) == ("cancelled", ["completed", "cancelled"])
+
+
+def test_a_silent_run_goes_on_elsewhere_and_its_owner_is_kept_out(homes):
+    homes.use("a")
+    Path("slow").touch()
+    owner = subprocess.Popen([sys.executable, "-m", "core", "run", "flow.py:training"], stderr=subprocess.PIPE)
+    homes.use("b")
+    run = homes.first_run()
+    homes("runs", "resume", run, code=5)
+    assert "is at work" in homes.err
+    owner.send_signal(signal.SIGSTOP)
+    Path("slow").unlink()
+    homes.until(lambda: homes.data("runs", "show", run)["state"] == "lost")
+    homes("runs", "resume", run)
+    owner.send_signal(signal.SIGCONT)
+    said = owner.communicate(timeout=20)[1].decode()
+    assert owner.returncode == 5, said
+    assert "another home" in said or "another process" in said
+    shown = homes.data("runs", "show", run)
+    assert shown["state"] == "completed"
+    assert [len(step["attempts"]) for step in shown["steps"]] == [1, 2]
+    homes.use("a")
+    homes("runs", "sync")  # brings what the old owner could not, too
+    shown = homes.data("runs", "show", run)
+    homes.use("b")
+    homes("runs", "sync")
+    assert homes.data("runs", "show", run) == shown
+    assert (shown["state"], shown["steps"][1]["attempts"][1]["state"]) == ("completed", "completed")
+
+
+def test_what_kill_9_kept_from_the_journal_comes_with_the_next_run(homes, monkeypatch):
+    homes.use("a")
+    monkeypatch.setenv("CORE_FAILPOINTS", "run.ended=kill")
+    command = [sys.executable, "-m", "core", "run", "flow.py:training"]
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == -9
+    monkeypatch.delenv("CORE_FAILPOINTS")
+    run = homes.data("runs", "list")[0]["id"]
+    assert os.listdir(homes.folder / "a" / "journals") == [run]
+    homes("runs", "sync")
+    assert not os.listdir(homes.folder / "a" / "journals")
+    homes.use("b")
+    homes("runs", "sync")
+    assert homes.data("runs", "show", run)["state"] == "completed"
+
+
+def test_a_lost_run_is_resumed_at_once_where_it_was_begun(homes, monkeypatch):
+    homes.use("a")
+    monkeypatch.setenv("CORE_HEARTBEAT", "60")
+    monkeypatch.setenv("CORE_FAILPOINTS", "attempt.returned=kill@2")
+    command = [sys.executable, "-m", "core", "run", "flow.py:training"]
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == -9
+    monkeypatch.delenv("CORE_FAILPOINTS")
+    homes("runs", "resume", "latest")
+    assert homes.calls() == ["load", "train", "train"]
