@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from core.cli.command import Command
+from core.cli.connector_login import COMMANDS as OF_TOOLS
 from core.cli.connector_types import COMMANDS as OF_TYPES
 from core.cli.output import emit, listing, say
 from core.cli.values import read_values
@@ -237,9 +238,14 @@ def _delete_arguments(parser: Parser) -> None:
 
 
 def _delete(arguments: Namespace) -> int:
+    from shutil import rmtree  # start-up time: only here
+
+    from core.connectors.login import folder_of  # start-up time: only here
+
     with Workspace() as workspace:
         for name in arguments.names:
             workspace.connectors.delete(name, force=arguments.force)
+            rmtree(folder_of(workspace.home, name), ignore_errors=True)
             say(f"service connector {name!r} is deleted")
     return 0
 
@@ -253,4 +259,5 @@ COMMANDS = {
     "describe": Command("show one connector; never its secrets", _describe_arguments, _describe),
     "update": Command("change settings of a connector", _update_arguments, _update, _SETTINGS, open=True),
     "delete": Command("delete connectors", _delete_arguments, _delete),
+    **OF_TOOLS,
 }

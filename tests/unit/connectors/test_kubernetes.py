@@ -18,16 +18,15 @@ from core.testing.suites.service_connector import ServiceConnectorSuite
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cluster import Cluster
-
     from core.ports.service_connector import ConnectorType
+    from core.testing.engines.cluster import ApiServer
 
 
 def coded(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
-def kubeconfig(cluster: Cluster, **user: str) -> dict:
+def kubeconfig(kubernetes_api: ApiServer, **user: str) -> dict:
     return {
         "apiVersion": "v1",
         "current-context": "mine",
@@ -36,13 +35,22 @@ def kubeconfig(cluster: Cluster, **user: str) -> dict:
             {"name": "other", "context": {"cluster": "gone", "user": "me"}},
         ],
         "clusters": [
-            {"name": "prod", "cluster": {"server": cluster.url, "certificate-authority-data": coded(cluster.authority)}}
+            {
+                "name": "prod",
+                "cluster": {
+                    "server": kubernetes_api.url,
+                    "certificate-authority-data": coded(kubernetes_api.authority),
+                },
+            }
         ],
         "users": [
             {
                 "name": "me",
                 "user": user
-                or {"client-certificate-data": coded(cluster.certificate), "client-key-data": coded(cluster.key)},
+                or {
+                    "client-certificate-data": coded(kubernetes_api.certificate),
+                    "client-key-data": coded(kubernetes_api.key),
+                },
             }
         ],
     }
@@ -56,10 +64,10 @@ class TestKubernetes(ServiceConnectorSuite):
         return KUBERNETES
 
     @pytest.fixture(autouse=True)
-    def own(self, cluster: Cluster, tmp_path: Path) -> None:
-        self.cluster = cluster
+    def own(self, kubernetes_api: ApiServer, tmp_path: Path) -> None:
+        self.cluster = kubernetes_api
         self.file = tmp_path / "kubeconfig"
-        self.file.write_text(yaml.safe_dump(kubeconfig(cluster)))
+        self.file.write_text(yaml.safe_dump(kubeconfig(kubernetes_api)))
 
     def right(self):
         token = {
@@ -84,54 +92,60 @@ class TestKubernetes(ServiceConnectorSuite):
         return {"KUBECONFIG": f"/nonexistent:{self.file}"}
 
 
-def by_token(cluster: Cluster, **settings: str) -> KubernetesConnector:
-    base = {"server": cluster.url, "token": cluster.token, "certificate_authority": cluster.authority}
+def by_token(kubernetes_api: ApiServer, **settings: str) -> KubernetesConnector:
+    base = {
+        "server": kubernetes_api.url,
+        "token": kubernetes_api.token,
+        "certificate_authority": kubernetes_api.authority,
+    }
     return KubernetesConnector("token", {**base, **settings})
 
 
-def test_it_says_who_it_is(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert by_token(cluster).identity() == f"system:serviceaccount:default:core at {cluster.host} (v1.33.0)"
-    config = KubernetesConnector("kubeconfig", {"kubeconfig": json.dumps(kubeconfig(cluster))})
+def test_it_says_who_it_is(kubernetes_api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (
+        by_token(kubernetes_api).identity() == f"system:serviceaccount:default:core at {kubernetes_api.host} (v1.33.0)"
+    )
+    config = KubernetesConnector("kubeconfig", {"kubeconfig": json.dumps(kubeconfig(kubernetes_api))})
     assert config.identity() == "admin at prod (v1.33.0)"
-    monkeypatch.setattr(cluster, "reviews", False)
-    assert by_token(cluster).identity().startswith("somebody at ")
+    monkeypatch.setattr(kubernetes_api, "reviews", False)
+    assert by_token(kubernetes_api).identity().startswith("somebody at ")
 
 
-def test_what_it_gives(cluster: Cluster) -> None:
-    given = by_token(cluster, namespace="runs").credentials("kubernetes-cluster")
+def test_what_it_gives(kubernetes_api: ApiServer) -> None:
+    given = by_token(kubernetes_api, namespace="runs").credentials("kubernetes-cluster")
     assert given.values == {
-        "server": cluster.url,
-        "token": cluster.token,
-        "certificate_authority": cluster.authority,
+        "server": kubernetes_api.url,
+        "token": kubernetes_api.token,
+        "certificate_authority": kubernetes_api.authority,
         "namespace": "runs",
     }
-    assert given.resource_id == cluster.host
-    config = KubernetesConnector("kubeconfig", {"kubeconfig": json.dumps(kubeconfig(cluster))})
+    assert given.resource_id == kubernetes_api.host
+    config = KubernetesConnector("kubeconfig", {"kubeconfig": json.dumps(kubeconfig(kubernetes_api))})
     values = config.credentials("kubernetes-cluster", "prod").values
     assert sorted(values) == ["certificate_authority", "client_certificate", "client_key", "namespace", "server"]
 
 
-def test_certificates_count_unless_a_person_says_they_do_not(cluster: Cluster) -> None:
+def test_certificates_count_unless_a_person_says_they_do_not(kubernetes_api: ApiServer) -> None:
     with pytest.raises(InfrastructureError, match="certificate that is not trusted"):
-        by_token(cluster, certificate_authority="").identity()
-    assert by_token(cluster, certificate_authority="", insecure="true").identity()
+        by_token(kubernetes_api, certificate_authority="").identity()
+    assert by_token(kubernetes_api, certificate_authority="", insecure="true").identity()
     with pytest.raises(ConfigurationError, match="no PEM"):
-        by_token(cluster, certificate_authority="nonsense").identity()
+        by_token(kubernetes_api, certificate_authority="nonsense").identity()
 
 
-def test_trouble_is_told_apart(cluster: Cluster) -> None:
+def test_trouble_is_told_apart(kubernetes_api: ApiServer) -> None:
     with pytest.raises(AuthenticationError, match="does not accept"):
-        by_token(cluster, token="wrong-token").identity()  # noqa: S106 - it opens nothing
+        by_token(kubernetes_api, token="wrong-token").identity()  # noqa: S106 - it opens nothing
     with pytest.raises(InfrastructureError, match="can't be reached"):
-        by_token(cluster, server="https://127.0.0.1:1").identity()
+        by_token(kubernetes_api, server="https://127.0.0.1:1").identity()
     with pytest.raises(ConfigurationError, match="no URL"):
-        by_token(cluster, server="somewhere").identity()
+        by_token(kubernetes_api, server="somewhere").identity()
 
 
-def test_auto_configure_takes_what_the_file_names_with_it(cluster: Cluster, tmp_path: Path) -> None:
-    config = kubeconfig(cluster, token=cluster.token)
-    (tmp_path / "ca.pem").write_text(cluster.authority)
-    config["clusters"][0]["cluster"] = {"server": cluster.url, "certificate-authority": "ca.pem"}
+def test_auto_configure_takes_what_the_file_names_with_it(kubernetes_api: ApiServer, tmp_path: Path) -> None:
+    config = kubeconfig(kubernetes_api, token=kubernetes_api.token)
+    (tmp_path / "ca.pem").write_text(kubernetes_api.authority)
+    config["clusters"][0]["cluster"] = {"server": kubernetes_api.url, "certificate-authority": "ca.pem"}
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_text(json.dumps(config).replace("ca.pem", "../ca.pem"))
     method, settings = KubernetesConnector.configured({"HOME": str(tmp_path)})
@@ -151,10 +165,10 @@ def test_auto_configure_takes_what_the_file_names_with_it(cluster: Cluster, tmp_
     ],
 )
 def test_what_cannot_be_used_is_named(
-    cluster: Cluster, change: dict, context: str, error: type[Exception], said: str
+    kubernetes_api: ApiServer, change: dict, context: str, error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        read_context(json.dumps(kubeconfig(cluster, **change)), context)
+        read_context(json.dumps(kubeconfig(kubernetes_api, **change)), context)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "a: 1", "x" * (2 << 20), "a: &a [1]\n" + "b: *a\n" * 60])

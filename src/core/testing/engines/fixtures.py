@@ -15,8 +15,10 @@ from core.testing.engines.registry import RegistryServer, htpasswd, start_regist
 from core.testing.engines.shared import Absent, Engines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from core.testing.engines.cluster import ApiServer
 
 REQUIRE = "CORE_TEST_REQUIRE_ENGINES"
 ENGINES = pytest.StashKey[Engines]()
@@ -95,6 +97,16 @@ def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def kubernetes_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """An API server of Kubernetes over TLS, in this process: knows who asks, and no more."""
+    from core.testing.engines.cluster import ApiServer  # most sessions need no certificates
+
+    server = ApiServer(tmp_path_factory.mktemp("kubernetes-api"))
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""An API server of Kubernetes over TLS that knows who asks, and no more."""
+"""An API server of Kubernetes over TLS that knows who asks, and no more: for connectors, kubectl and logins."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
 
-class Cluster:
+class ApiServer:
     """Listens on loopback until `close`; `token` and the client certificate get in."""
 
     def __init__(self, folder: Path) -> None:
         self.token = "cluster-token-3b1f"  # noqa: S105 - it opens this cluster
+        """Bearer token that gets in, as `system:serviceaccount:default:core`."""
         self.reviews = True
+        """Whether it knows `SelfSubjectReview`, as Kubernetes does from 1.26 on."""
         self.calls: list[tuple[str, str]] = []
+        """Method and path of each request."""
         self.authority, sign = _certificate("authority", None)
         server, server_key = _certificate("server", sign)
-        self.certificate, self.key = _certificate("admin", sign)
-        self.key = self.key.pem
+        self.certificate, key = _certificate("admin", sign)
+        self.key = key.pem
+        """With `certificate`, gets in as `admin`; both PEM."""
         (folder / "ca.pem").write_text(self.authority)
         (folder / "server.pem").write_text(server + server_key.pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -41,14 +46,16 @@ class Cluster:
         self._thread.start()
         self.host = f"127.0.0.1:{self._server.server_port}"
         self.url = f"https://{self.host}"
+        """Where it answers; `authority` (PEM) signed its certificate."""
 
     def close(self) -> None:
+        """Stop listening."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
 
-def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - one class
+def _handler(cluster: ApiServer) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - one class
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -80,7 +87,7 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - 
             shown = self.connection.getpeercert()
             return dict(pair for part in shown["subject"] for pair in part)["commonName"] if shown else ""
 
-        def _answer(self, status: int, data: dict) -> None:
+        def _answer(self, status: int, data: dict[str, Any]) -> None:
             body = json.dumps(data).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -95,6 +102,8 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - 
 
 
 class _Key:
+    """A key and whose it is."""
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.key = ec.generate_private_key(ec.SECP256R1())
