@@ -30,10 +30,7 @@ class Shipping(Value):
     """What all jobs of a run are told. Plain data."""
 
     store: Mapping[str, Any]
-    """Flavor and settings of the artifact store."""
-    tracking: Mapping[str, Any]
-    """Where attempts write their events: `{"home": folder}` of a SQLite store that they share with the driver, or
-    `{"journal": true}`: beside the artifacts."""
+    """Flavor and settings of the artifact store; beside the artifacts jobs write their events, in its journal."""
     project: str
     actor: str
     heartbeat: float
@@ -115,7 +112,7 @@ def pack(bundle: Bundle) -> bytes:
     data["checkpoint"] = bundle.checkpoint.to_data() if bundle.checkpoint else None
     data["environment"], data["materializers"] = dict(bundle.environment), dict(bundle.materializers)
     shipping = bundle.shipping._asdict()
-    data["shipping"] = {**shipping, "store": dict(shipping["store"]), "tracking": dict(shipping["tracking"])}
+    data["shipping"] = {**shipping, "store": dict(shipping["store"])}
     return json.dumps(data).encode()
 
 

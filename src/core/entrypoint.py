@@ -13,8 +13,9 @@ import sys
 import time
 from threading import Thread
 
+from core.builtin.journal.writer import JournalWriter
 from core.bundle import life_of, unpack
-from core.errors import ConfigurationError, CoreError, InfrastructureError, StoreError, explain, masked
+from core.errors import ConfigurationError, CoreError, InfrastructureError, explain, masked
 from core.execute import Bench, Result, error_data, perform
 from core.faults import failpoint
 from core.interrupt import Interruptible, Terminated
@@ -28,12 +29,13 @@ from core.streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, NoReturn
 
     from core.bundle import Bundle
     from core.model.spec import StepSpec
+    from core.plugins.registry import Registry
     from core.ports.artifact_store import ArtifactStore
-    from core.ports.tracking_store import TrackingStore
 
 FAILED, UNUSABLE, UNRECORDED, TOLD = 1, 6, 7, 143
 """Exit codes, beside 0."""
@@ -65,10 +67,14 @@ def _read() -> bytes:
 class Witness(Recorder):
     """Records events of one attempt, in the epoch of the driver that launched it; its lease is the sign of its life."""
 
-    def __init__(self, tracking: TrackingStore, bundle: Bundle) -> None:
-        shipping = bundle.shipping
+    def __init__(self, store: ArtifactStore, bundle: Bundle) -> None:
+        shipping, journal = bundle.shipping, JournalWriter(store)
         super().__init__(
-            tracking, bundle.run, project=shipping.project, actor=shipping.actor, heartbeat=shipping.heartbeat
+            journal,  # type: ignore[arg-type] # all that it asks for here
+            bundle.run,
+            project=shipping.project,
+            actor=shipping.actor,
+            heartbeat=shipping.heartbeat,
         )
         self.holds = life_of(bundle.run, bundle.node.id, bundle.number)
         self._epoch = bundle.epoch
@@ -109,8 +115,8 @@ class Attempt:
         for secret in bundle.secrets:
             add_secret(secret)
         streams = Streams(os.dup(1), os.dup(2))
-        registry, store, tracking = _open(bundle)
-        with Witness(tracking, bundle) as witness:
+        registry, store = _open(bundle)
+        with Witness(store, bundle) as witness:
             known = {digest for ref in self._refs() for digest in (ref.digest, *ref.parts)}
             bench = Bench(
                 bundle.run,
@@ -125,7 +131,6 @@ class Attempt:
             result = self._perform(bench, witness)
             witness.testify(bundle.node.id, bundle.number, testimony(result))
             failpoint("attempt.reported")
-        tracking.close()
         streams.flush()
         if result.state is StepState.COMPLETED:
             return 0
@@ -183,21 +188,15 @@ def spec_of(bundle: Bundle) -> StepSpec:
     return spec
 
 
-def _open(bundle: Bundle) -> tuple[Any, ArtifactStore, TrackingStore]:
-    """Plugins, artifact store and tracking store."""
+def _open(bundle: Bundle) -> tuple[Registry, ArtifactStore]:
+    """Plugins and the artifact store."""
     from core.plugins.registry import Registry  # after the streams stand: what a plugin prints is the attempt's
 
     registry = Registry()
-    entry, where = bundle.shipping.store, bundle.shipping.tracking
-    store = open_store(registry, entry)
-    if "home" in where:
-        from core.builtin.sqlite.tracking import SqliteTrackingStore  # start-up time: a journal needs no SQLite
-
-        return registry, store, SqliteTrackingStore(os.path.join(where["home"], "core.db"))
-    raise StoreError(f"no tracking store is known for {where!r}", "core is another version here than on the client")
+    return registry, open_store(registry, bundle.shipping.store)
 
 
-def open_store(registry: Any, entry: Any) -> ArtifactStore:
+def open_store(registry: Registry, entry: Mapping[str, Any]) -> ArtifactStore:
     """The artifact store of a bundle."""
     kind = registry.flavor("artifact_store", entry["flavor"])
     settings = entry["settings"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from core.builtin.journal.store import JournalTrackingStore
 from core.bundle import Shipping
 from core.errors import ConfigurationError
 
@@ -30,6 +29,13 @@ def equipped(
     if not jobs:
         return conditions
     entry, folders = entry_of(conditions.store)
+    for name, one in jobs.items():
+        if folders and not one.folders:
+            raise ConfigurationError(
+                f"artifact store {conditions.store.name!r} is the folder {folders[0]!r} of this machine, "
+                f"which jobs of orchestrator {name!r} can't reach",
+                "choose a stack whose artifact store is in reach of both, such as a bucket",
+            )
     if workers is None:
         workers = settings.workers if settings.workers != 1 else 0
     return conditions._replace(
@@ -38,7 +44,6 @@ def equipped(
         jobs=workers or max(one.slots for one in jobs.values()),
         shipping=Shipping(
             store=entry,
-            tracking={"home": os.path.abspath(settings.home)},
             project=settings.project,
             actor=conditions.actor,
             heartbeat=settings.heartbeat,
@@ -46,6 +51,7 @@ def equipped(
             log_limit=settings.log_limit,
             folders=folders,
         ),
+        mailbox=JournalTrackingStore(conditions.store),
         images=images,
     )
 

@@ -42,6 +42,9 @@ def work(data: list[int], how: str = "sum") -> int:
         os.kill(os.getpid(), 11)
     if how == "killed":
         os.kill(os.getpid(), 9)
+    if how == "eat":
+        eaten = [os.urandom(1 << 20) * 16 for _ in range(64)]
+        data.append(len(eaten))
     if how == "sleep":
         time.sleep(60)
     return sum(data)

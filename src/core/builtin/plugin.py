@@ -23,6 +23,12 @@ def core_flavors() -> list[Flavor]:
             "Runs steps in the driver's own process.",
         ),
         Flavor(
+            "orchestrator",
+            "docker",
+            "core.builtin.orchestrators.docker:DockerOrchestrator",
+            "Runs each step in a container of a Docker engine.",
+        ),
+        Flavor(
             "artifact_store",
             "local",
             "core.builtin.stores.local:LocalArtifactStore",

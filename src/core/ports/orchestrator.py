@@ -30,6 +30,8 @@ class Orchestrator(Component, ABC):
     """Names from `CAPABILITIES`; the conformance suite tests what is declared."""
     slots: int = 16
     """Jobs that may be at work at a time where nobody says how many."""
+    folders: bool = False
+    """Whether its jobs can be given folders of this machine, see `Job.folders`."""
     python: tuple[str, ...] = ("python",)
     """How its jobs start Python."""
 

@@ -43,7 +43,8 @@ SLACK = 3600.0
 """Seconds by which a job's deadline is later than its step's `timeout`: pulling its image and starting take time."""
 PATIENCE = 60.0
 """Seconds for which an orchestrator or a store may be away before the job is given up."""
-_COPIED = frozenset({EventKind.METADATA, EventKind.CHECKPOINT, EventKind.HOOK_FAILED})
+_COPIED = frozenset({EventKind.METADATA, EventKind.CHECKPOINT, EventKind.ATTEMPT_RETURNED})
+"""Events of a job that become part of the driver's own record."""
 
 
 class Launched(Value):
@@ -69,7 +70,7 @@ class Yard(Value):
     tracking: TrackingStore
     """The driver's own events."""
     mailbox: TrackingStore
-    """Where jobs write theirs; often the same."""
+    """Where jobs write theirs: the journal beside the artifacts."""
     epoch: Callable[[], int]
     """Of the driver's lease, now."""
     images: Mapping[str, str]
@@ -137,6 +138,7 @@ class Jobs:
         for work in self._works.values():
             self._close(work)
         if isinstance(error, LeaseLostError):
+            self._yard.mailbox.close()
             return  # the jobs are the new owner's
         for work in self._works.values():
             self._beside(self._end, work)
@@ -145,8 +147,9 @@ class Jobs:
         for thread in self._threads:
             thread.join(self._grace + SETTLE)
         for name in self._prepared:
-            self._yard.orchestrators[name].finish(self._bench.run)
+            _quietly(self._yard.orchestrators[name].finish, self._bench.run)
         self._works.clear()
+        self._yard.mailbox.close()
 
     def launch(self, task: Task) -> None:
         """Begin an attempt; what goes wrong is its result."""
@@ -396,10 +399,9 @@ class Jobs:
         """What the attempt says of itself; what else it recorded becomes part of the driver's own record."""
         step, number = work.key
         found = [event for event in self._yard.mailbox.events(self._bench.run, step) if event.attempt == number]
-        if self._yard.mailbox is not self._yard.tracking:
-            copied = [event for event in found if event.kind in _COPIED]
-            if copied:
-                self._yard.tracking.append(copied)
+        copied = [event for event in found if event.kind in _COPIED]
+        if copied:
+            self._yard.tracking.append(copied)
         return next((event for event in found if event.kind == EventKind.ATTEMPT_RETURNED), None)
 
     def _wished(self, work: Work, result: Result | None = None) -> Result:
@@ -451,12 +453,12 @@ def _key(task: Task) -> tuple[str, int]:
     return task.node.id, task.number
 
 
-def _quietly(end: Callable[[JobHandle], None], handle: JobHandle | None) -> None:
-    """An orchestrator that is away ends no job; its deadline does."""
+def _quietly(end: Callable[[Any], None], what: Any) -> None:
+    """An orchestrator that is away ends nothing; a deadline does."""
     for pause in (0.2, 1.0, 0.0):
         try:
-            if handle is not None:
-                end(handle)
+            if what is not None:
+                end(what)
         except Exception:  # noqa: BLE001 - border of a plugin
             time.sleep(pause)
         else:

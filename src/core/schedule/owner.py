@@ -71,7 +71,7 @@ class Conditions(Value):
     shipping: Shipping | None = None
     """What every job is told."""
     mailbox: TrackingStore | None = None
-    """Where jobs write their events; None: where the driver does."""
+    """Where jobs write their events: the journal beside the artifacts."""
     images: Mapping[str, str] = NOTHING
     """Image reference by digest, by node id."""
 
@@ -173,7 +173,7 @@ def _launcher(
     bench: Bench, specs: Mapping[str, StepSpec], conditions: Conditions, recorder: Recorder, past: Past | None
 ) -> Pool | Inline | Jobs | Mixed:
     """Jobs of orchestrators; on this machine, what `_here` gives; both when some steps are jobs and others are not."""
-    if not conditions.orchestrators or conditions.shipping is None:
+    if not conditions.orchestrators or conditions.shipping is None or conditions.mailbox is None:
         return _here(bench, specs, conditions)
     from core.schedule.jobs import Jobs, Yard  # start-up time: a local run launches none
 
@@ -182,7 +182,7 @@ def _launcher(
         conditions.default,
         conditions.shipping,
         conditions.tracking,
-        conditions.mailbox or conditions.tracking,
+        conditions.mailbox,
         lambda: recorder.epoch,
         conditions.images,
         conditions.jobs,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SIGNALS = 128
 """An exit code above it tells of a signal."""
 _UNUSABLE = 6
+_NO_PROGRAM = frozenset({126, 127})
 _FROM_OUTSIDE = frozenset({1, 2, 3, 9})
 
 
@@ -76,6 +77,9 @@ def _of_code(task: Task, code: int, reason: str) -> Result:
     if number > 0:
         hint = "a library that it calls crashed: the end of its log shows where"
         return _failed(StepCrashed(f"{step} was killed by signal {number}{reason}", hint))
+    if code in _NO_PROGRAM:
+        hint = "see that its image has Python as `python`; the step's log has what the engine said"
+        return _failed(StepCrashed(f"{step} could not begin: its job's program can't be started{reason}", hint))
     if code == _UNUSABLE:
         hint = f"`core runs logs` shows what it said of that in the log of {task.node.id}"
         return _failed(StepCrashed(f"{step} could not begin in its job{reason}", hint))

@@ -32,6 +32,7 @@ class ProcessOrchestrator(Orchestrator):
     flavor: ClassVar[str] = "process"
     capabilities: ClassVar[frozenset[str]] = frozenset({"cancel"})
     slots = 4
+    folders = True
     python = (sys.executable, "-P")
 
     def __init__(self) -> None:

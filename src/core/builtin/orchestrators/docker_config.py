@@ -1,0 +1,88 @@
+"""What the Docker engine is asked to make for a job: resources, GPUs, labels, mounts."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from core.errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from core.model.job import Job
+
+NAMES = {"run": "core.run", "job": "core.job", "deadline": "core.deadline"}
+"""Labels by which containers are found again."""
+KEPT = "64m"
+"""What the engine keeps of a container's output, twice: the whole log is kept by core."""
+_ODD = re.compile(r"[^a-zA-Z0-9_.-]+")
+_UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def container_name(job: str) -> str:
+    """A name that the engine takes, the same for the same job: launching twice is noticed by it."""
+    from blake3 import blake3  # start-up time: only jobs need it
+
+    return f"core-{_ODD.sub('-', job)[-60:].strip('-.')}-{blake3(job.encode()).hexdigest(6)}"
+
+
+def container_config(client: Any, job: Job, image: str, settings: Any) -> dict[str, Any]:
+    """The engine's own form of a container."""
+    from docker.types import DeviceRequest, LogConfig  # an optional library
+
+    resources = job.resources
+    binds = [f"{folder}:{folder}" for folder in job.folders]
+    for folder in job.folders:
+        os.makedirs(folder, exist_ok=True)  # else the engine makes it, and it is root's
+    binds += [f"{source}:{target}" for source, target in settings.volumes.items()]
+    host: dict[str, Any] = {
+        "binds": binds,
+        "init": True,  # hands signals on, and reaps what a step leaves
+        "log_config": LogConfig(type="json-file", config={"max-size": KEPT, "max-file": "2"}),
+        "network_mode": settings.network or None,
+    }
+    if resources is not None and resources.cpus is not None:
+        host["nano_cpus"] = int(resources.cpus * 10**9)
+    if resources is not None and resources.memory is not None:
+        host["mem_limit"] = host["memswap_limit"] = size_of(resources.memory, "memory")
+    if resources is not None and resources.accelerators is not None:
+        host["device_requests"] = [DeviceRequest(count=_count(resources.accelerators), capabilities=[["gpu"]])]
+    labels = {f"core.{name}": value for name, value in job.labels.items()}
+    labels |= {NAMES["job"]: job.id, NAMES["deadline"]: str(job.deadline or "")}
+    user = settings.user
+    if not user and job.folders and os.getuid() != 0:
+        user = f"{os.getuid()}:{os.getgid()}"  # what it writes there is ours
+    config: dict[str, Any] = client.create_container_config(
+        image,
+        list(job.command),
+        user=user or None,
+        environment={**settings.environment, **job.environment},
+        entrypoint=[],
+        stdin_open=True,
+        labels=labels,
+        host_config=client.create_host_config(**host),
+    )
+    config["StdinOnce"] = True  # it ends with the one who told what to do
+    config["AttachStdin"] = True
+    return config
+
+
+def size_of(text: str, what: str) -> int:
+    """Bytes of a size such as `16GiB`, `512MB` or `2g`."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    if found is None:
+        raise ConfigurationError(f"{what} {text!r} is no size", "write it as `16GiB` or `512MB`")
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 ** "bkmgt".index(unit or "b") if binary else _UNITS[unit]))
+
+
+def _count(accelerators: str) -> int:
+    """How many, of `A100:2`; `A100` alone is one."""
+    _, colon, count = accelerators.partition(":")
+    if colon and not count.isdecimal():
+        raise ConfigurationError(
+            f"accelerators {accelerators!r} must be kind and count", "write it as `A100:1`; the kind is the engine's"
+        )
+    return int(count) if colon else 1

@@ -1,0 +1,122 @@
+"""The `docker` orchestrator on a real engine: the suite, runs of steps in containers, and how they fail."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import sysconfig
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import core
+from core import Resources, RunFailed, pipeline
+from core.builtin.orchestrators.docker import DockerOrchestrator
+from core.builtin.orchestrators.settings import DockerSettings
+from core.builtin.stores.local import LocalArtifactStore
+from core.errors import ImageUnavailable, InfrastructureError
+from core.model.job import Job
+from core.stack import Stack
+from core.testing.suites.orchestrator import OrchestratorSuite
+from core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.testing.engines.docker import DockerEngine
+
+HERE = os.path.dirname(__file__)
+sys.path.append(HERE)
+flows: Any = import_module("jobs_flow")
+
+
+@pytest.fixture
+def docker(docker_engine: DockerEngine, base_image: str, tmp_path: Path) -> Iterator[DockerOrchestrator]:
+    """Containers of the base image that see this checkout under its own path; none is left behind."""
+    packages = sysconfig.get_path("purelib")
+    source = str(Path(core.__file__).parent.parent)
+    settings = DockerSettings(
+        host=docker_engine.host,
+        image=base_image,
+        environment={"PYTHONPATH": f"{source}:{packages}:{HERE}", "TRACE": str(tmp_path / "trace")},
+        volumes={path: f"{path}:ro" for path in (packages, source, HERE)} | {str(tmp_path): str(tmp_path)},
+        slots=4,
+    )
+    orchestrator = DockerOrchestrator(settings)
+    yield orchestrator
+    left = orchestrator._client().containers(all=True, filters={"label": [f"core.test={tmp_path}"]})
+    for found in left:
+        orchestrator._remove(found["Id"])
+    orchestrator.close()
+
+
+class TestDocker(OrchestratorSuite):
+    """The suite."""
+
+    @pytest.fixture
+    def orchestrator(self, docker: DockerOrchestrator, tmp_path: Path) -> DockerOrchestrator:
+        self.tag = str(tmp_path)
+        return docker
+
+    def job(self, name: str, code: str) -> Job:
+        return Job(f"{self.tag}/{name}", ("python", "-c", code), labels={"test": self.tag})
+
+
+@pytest.fixture
+def stack(docker: DockerOrchestrator, monkeypatch: pytest.MonkeyPatch, core_home: Path) -> Iterator[DockerOrchestrator]:
+    monkeypatch.setenv("CORE_DISPLAY", "none")
+    monkeypatch.setattr(Workspace, "stack", Stack("docker", docker, LocalArtifactStore(str(core_home / "artifacts"))))
+    yield docker
+    left = docker._client().containers(all=True, filters={"label": ["core.run"]})
+    assert not left, f"left behind: {[found['Names'] for found in left]}"
+
+
+@pytest.mark.usefixtures("stack")
+def test_steps_run_in_containers(tmp_path: Path) -> None:
+    run = flows.flow(size=4)
+    assert run.state == "completed"
+    assert run.steps["work"].outputs["output"].load() == 6
+    assert run.steps["make"].log() == "making 4\n"
+    assert Counter((tmp_path / "trace").read_text().split()) == {"make": 1, "sum": 1}
+
+
+@pytest.mark.usefixtures("stack")
+def test_failures_are_told_apart() -> None:
+    retry, memory = flows.Retry(attempts=1, delay=0.01, infrastructure=1), Resources(memory="64MiB")
+
+    @pipeline
+    def failing() -> None:
+        for how in ("exit", "killed", "eat"):
+            flows.work.with_options(name=how, retry=retry, resources=memory)([1], how)
+
+    with pytest.raises(RunFailed) as caught:
+        failing()
+    steps = caught.value.run.steps
+    told = {name: ((step.error or {})["type"], len(step.attempts)) for name, step in steps.items()}
+    assert told == {"exit": ("StepCrashed", 1), "killed": ("JobLost", 2), "eat": ("OutOfMemory", 1)}
+    assert "limit 0.0625 GiB" in (steps["eat"].error or {})["message"]
+    assert "exit code 9" in (steps["exit"].error or {})["message"]
+
+
+def test_an_image_that_is_not_there(docker: DockerOrchestrator, tmp_path: Path) -> None:
+    job = Job(f"{tmp_path}/none", ("python",), image="localhost:1/nobody/nothing@sha256:" + "0" * 64)
+    with pytest.raises(ImageUnavailable, match="can't be pulled"):
+        docker.launch(job)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
+    docker = DockerOrchestrator(DockerSettings(host=f"unix://{tmp_path}/none.sock"))
+    with pytest.raises(InfrastructureError, match="can't be reached"):
+        docker.verify()
+    gc.collect()  # the SDK does not close the socket that it could not connect
+
+
+def test_nothing_of_the_bundle_is_shown(docker: DockerOrchestrator, tmp_path: Path) -> None:
+    job = Job(f"{tmp_path}/told", ("python", "-c", "import sys; sys.stdin.read()"), labels={"test": str(tmp_path)})
+    handle = docker.launch(job._replace(bundle=b"canary-in-the-bundle"))
+    assert "canary" not in str(docker._client().inspect_container(handle.data["container"]))
