@@ -102,6 +102,27 @@ def missing(outputs: Mapping[str, ArtifactRef], store: ArtifactStore) -> str:
     return ""
 
 
+def copy(ref: ArtifactRef, source: ArtifactStore, target: ArtifactStore) -> None:
+    """Bring the blobs of `ref` that `target` lacks there from `source`, verified on the way.
+
+    Raises `NotFoundError`, `CorruptDataError`, `StoreError`; what is damaged is not published.
+    """
+    for digest in ref.parts if ref.inline is not None else (ref.digest, *ref.parts):
+        if target.exists(digest):
+            continue
+        with _open(digest, ref, source) as file:
+            upload, hasher = target.begin(), blake3()
+            try:
+                while data := file.read(SLICE):
+                    hasher.update(data)
+                    upload.write(data)
+                _verify(hasher.hexdigest(), digest, ref, source.uri)
+                upload.commit(digest)
+            except BaseException:
+                upload.abort()
+                raise
+
+
 def _preview(materializer: Materializer, value: Any) -> Mapping[str, Any]:
     try:
         return materializer.preview(value) or NOTHING

@@ -6,7 +6,7 @@ import os
 import time
 
 from core.compile import compile_pipeline
-from core.errors import ConflictError, NotFoundError, RunCancelled, RunFailed, UsageError
+from core.errors import ConfigurationError, ConflictError, NotFoundError, RunCancelled, RunFailed, UsageError
 from core.model.artifact import ArtifactRef
 from core.model.event import TERMINAL, Event, EventKind
 from core.model.job import JobHandle
@@ -183,7 +183,7 @@ def _past(view: RunView, retry: Sequence[str], workspace: Workspace) -> Past:
         ends = [event for event in attempts[newest] if event.kind in TERMINAL]
         if ends and TERMINAL[EventKind(ends[0].kind)] in _FINISHED and name not in stale:
             outputs = {key: ArtifactRef.from_data(data) for key, data in ends[0].data.get("outputs", {}).items()}
-            if workspace.readable(outputs):
+            if _readable(workspace, outputs, name):
                 done[name] = outputs
         jobs = [event for event in attempts[newest] if event.kind == EventKind.JOB_LAUNCHED]
         if jobs and not ends:
@@ -199,6 +199,14 @@ def _launched(number: int, events: Sequence[Event], jobs: Sequence[Event]) -> La
     handle = JobHandle(data["job"], data["orchestrator"], data["handle"]) if "handle" in data else None
     key = next((event.data.get("key", "") for event in events if event.kind == EventKind.ATTEMPT_STARTED), "")
     return Launched(number, key, data["on"], handle)
+
+
+def _readable(workspace: Workspace, outputs: Outputs, step: str) -> bool:
+    """Whether the outputs of a finished step can be had; raises `ConfigurationError` when nobody can tell."""
+    try:
+        return workspace.readable(outputs)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"step {step!r} has finished, but {error.message}", error.hint) from None
 
 
 def _with_instances(view: RunView, names: Sequence[str]) -> frozenset[str]:

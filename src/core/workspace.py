@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from core.ports.tracking_store import TrackingStore
     from core.schedule import Conditions
     from core.secrets import Secrets
+    from core.stack.reach import Reach
 
 
 class Opener:
@@ -238,7 +239,7 @@ class Workspace:
         Raises `ConfigurationError` for one that does not exist, naming the step.
         """
         stack = self.stack.orchestrator
-        found = {stack.name: stack}
+        found: dict[str, Orchestrator] = {stack.name: stack}
         for node, spec in specs.items():
             name = spec.options.runs_on
             if name is not None and name not in found:
@@ -247,10 +248,12 @@ class Workspace:
 
     def _orchestrator(self, name: str, step: str) -> Orchestrator:
         from core.stack.build import build, shelf_of  # start-up time: few steps name an orchestrator
+        from core.stack.check import check_opened  # start-up time: the same
 
         try:
             with self:
                 built: Any = build(self, shelf_of(self).component("orchestrator", name))
+                check_opened(self.stack, built)
                 return built  # type: ignore[no-any-return]
         except NotFoundError as error:
             said = f"step {step!r} runs on orchestrator {name!r}, which does not exist: {error.message}"
@@ -284,6 +287,7 @@ class Workspace:
             grace=self.settings.grace,
             log_limit=self.settings.log_limit,
             resolve=self.opener,
+            fetch=self.fetch,
         )
         if all("inline" in one.capabilities for one in orchestrators.values()):
             return conditions
@@ -298,16 +302,31 @@ class Workspace:
         return view
 
     def readable(self, outputs: Mapping[str, ArtifactRef]) -> bool:
-        """Whether this stack's store has all of `outputs`; raises `UntrustedPickleError` for pickles of others."""
+        """Whether this stack's store has all of `outputs`, some of it copied from where it lies.
+
+        Raises `ConfigurationError` for what lies in a store that this home can't reach, and `UntrustedPickleError` for
+        pickles of others.
+        """
         from core.artifacts import missing  # start-up time: only a resumed run asks
 
-        if missing(outputs, self.stack.artifact_store):
+        if missing(outputs, self.stack.artifact_store) and not self.reach.readable(outputs):
             return False
         table = self.registry.materializers()
         for ref in outputs.values():
             if table.named(ref.materializer).pickles:
                 self._trusted(ref.digest)  # refused now, and not in the middle of the run
         return True
+
+    def fetch(self, outputs: Mapping[str, ArtifactRef]) -> str:
+        """Copy what this stack's store lacks of `outputs` from where it lies; empty, or why it can't be had."""
+        return self.reach.fetch(outputs)
+
+    @cached_property
+    def reach(self) -> Reach:
+        """The stores that artifacts may lie in."""
+        from core.stack.reach import Reach  # start-up time: most artifacts lie in the stack's own store
+
+        return Reach(self, self.stack.artifact_store)
 
     def _events(self, run: str) -> tuple[Sequence[Event], bool]:
         with self:
@@ -324,7 +343,10 @@ class Workspace:
         sys.path[:0] = added
         token = compiling.set(Importing("the file of its class"))
         try:
-            return load(ref, store=self.stack.artifact_store, materializers=materializers, trusted=self._trusted)
+            store = self.stack.artifact_store
+            if ref.store not in {"", store.uri}:
+                store = self.reach.holding(ref)
+            return load(ref, store=store, materializers=materializers, trusted=self._trusted)
         finally:
             compiling.reset(token)
             for root in added:

@@ -11,6 +11,7 @@ from core.cli.command import Command
 from core.cli.output import emit, say, table
 from core.errors import ConfigurationError, CoreError
 from core.settings import Settings, foreign_folder, resolve
+from core.stack.entries import DEFAULT
 from core.text import closest
 from core.version import VERSION
 
@@ -51,7 +52,7 @@ def findings() -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", "every setting is understood")
     yield from _home(settings.home)
-    for check in (_sqlite, _database, _pending, _plugins, _integrations):
+    for check in (_sqlite, _database, _pending, _plugins, _integrations, _stack):
         try:
             yield from check(settings)
         except CoreError as error:
@@ -187,6 +188,27 @@ def _integrations(settings: Settings) -> Iterator[Finding]:
             yield Finding("integration", "problem", line.told(), "`core integration check` tells more")
     if all(line.ok for line in lines):
         yield Finding("integration", "ok", f"{len(lines)} requirements of core and its plugins hold")
+
+
+def _stack(settings: Settings) -> Iterator[Finding]:
+    """The active stack as a whole, its credentials tried; the default one has nothing to be tried."""
+    from core.stack.build import active_entry, shelf_of  # start-up time: only the doctor looks at it unasked
+    from core.stack.check import findings as parts  # start-up time: the same
+    from core.workspace import Workspace  # start-up time: the same
+
+    with Workspace(settings) as workspace:
+        there = settings.stack or os.path.exists(os.path.join(settings.home, "core.db"))
+        active = workspace.active if there else DEFAULT  # looking must not make the home
+        if active == DEFAULT:
+            yield Finding("stack", "ok", "the default one: everything on this machine")
+            return
+        shelf = shelf_of(workspace)
+        found = parts(workspace, shelf, active_entry(workspace, shelf, active), verify=True)
+    for each in found:
+        if each.error is None:
+            yield Finding("stack", "ok", f"{active!r}: {each.part}")
+        else:
+            yield Finding("stack", "problem", each.error.message, each.error.hint)
 
 
 def _arguments(parser: Parser) -> None:

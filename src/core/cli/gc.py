@@ -9,6 +9,7 @@ from core.cli.lookup import opened
 from core.cli.output import emit, say, size
 from core.collect import DAY, find, sweep
 from core.errors import StoreError, UsageError
+from core.stack.opened import default_store
 from core.text import short
 
 TYPE_CHECKING = False
@@ -52,6 +53,9 @@ def _gc(arguments: Namespace) -> int:
         workspace = client.workspace
         workspace.sync()  # what runs of others need stays
         tracking, store, logs = workspace.tracking, workspace.stack.artifact_store, workspace.logs
+        if not store.shared and store.uri != default_store(workspace.settings).uri:
+            say(f"what lies in {store.uri} stays: other homes may use it, and nothing there tells")
+            store = default_store(workspace.settings)
         garbage = find(tracking, store, logs, older_than=age, keep=arguments.keep)
         if arguments.output != "table":
             emit(_data(garbage), arguments.output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from core.artifacts import AGAIN, missing, of_step
+from core.artifacts import AGAIN, of_step
 from core.compile.bind import gathered
 from core.errors import NotFoundError, ParameterError, UsageError
 from core.model.artifact import ArtifactRef
@@ -86,7 +86,7 @@ def want(
     found = _attempt(view, step, attempt)
     taken, producers = _taken(view, node, found)
     for name, outputs in taken.items():
-        gone = missing(outputs, workspace.stack.artifact_store)
+        gone = workspace.fetch(outputs)
         if gone:
             raise of_step(NotFoundError(gone, AGAIN), next(iter(outputs)), name)
     spec = _spec(view, node)

@@ -13,11 +13,12 @@ from core.schedule.frontier import Frontier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
     from core.execute import Bench, Outputs, Result
     from core.interrupt import Interruptible
+    from core.model.artifact import ArtifactRef
     from core.model.graph import Node
     from core.model.plan import CachedResult, Plan
     from core.model.spec import StepSpec
@@ -63,6 +64,7 @@ class Loop:
         launcher: Launcher,
         interrupts: Interruptible,
         past: Past | None,
+        fetch: Callable[[Mapping[str, ArtifactRef]], str] | None = None,
     ) -> None:
         self._plan = plan
         self._planner = planner
@@ -72,6 +74,7 @@ class Loop:
         self._launcher = launcher
         self._interrupts = interrupts
         self._past = past
+        self._fetch = fetch
         self._done: dict[str, Outputs] = dict(past.done) if past else {}
         self._frontier = Frontier(plan.graph.nodes, self._done)
         self._blocked: dict[str, str] = {}
@@ -284,7 +287,10 @@ class Loop:
         cached = decision.cached
         if decision.action is not Action.REUSE or cached is None:
             return decision
-        gone = missing(cached.outputs, self._bench.store) or self._untrusted(cached)
+        gone = missing(cached.outputs, self._bench.store)
+        if gone and self._fetch:
+            gone = self._fetch(cached.outputs)
+        gone = gone or self._untrusted(cached)
         if cached.run == self._bench.run:
             known = self._past.numbers.get(cached.step, 0) if self._past else 0
             if cached.attempt > known:  # whether it is recorded by now hangs on milliseconds
@@ -367,7 +373,10 @@ class Loop:
     def _with_checkpoint(self, task: Task) -> Task:
         from core.schedule.retry import newest_checkpoint  # start-up time: only a further try comes here
 
-        return task._replace(checkpoint=newest_checkpoint(self._recorder, task))
+        checkpoint = newest_checkpoint(self._recorder, task)
+        if checkpoint is not None and self._fetch:
+            self._fetch({"checkpoint": checkpoint})
+        return task._replace(checkpoint=checkpoint)
 
     def _wind_down(self) -> None:
         """Tell every running step to end, and record how each did; a second interruption ends them at once."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from core.bundle import Shipping
     from core.execute import Outputs
+    from core.model.artifact import ArtifactRef
     from core.model.plan import Plan
     from core.model.spec import StepSpec
     from core.plan import Planner
@@ -74,6 +75,8 @@ class Conditions(Value):
     """Where jobs write their events: the journal beside the artifacts."""
     images: Mapping[str, str] = NOTHING
     """Image reference by digest, by node id."""
+    fetch: Callable[[Mapping[str, ArtifactRef]], str] | None = None
+    """Copies outputs that the store lacks from where they lie; gives why it can't, or nothing."""
 
 
 class Past(Value):
@@ -135,7 +138,7 @@ def drive(
         recorder.interrupt = interrupts.cancel
         with recorder, capture:
             record = {**conditions.record, "roots": sorted({spec.source_root for spec in specs.values()})}
-            loop = Loop(plan, planner, specs, bench, recorder, launcher, interrupts, past)
+            loop = Loop(plan, planner, specs, bench, recorder, launcher, interrupts, past, conditions.fetch)
             recorder.begin(plan, record, None if past is None else sorted(past.again))
             if past is not None:
                 recorder.tell_resumed(past.done)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.ports.component import Component
     from core.stack.build import Means
     from core.stack.entries import ComponentEntry, Shelf, StackEntry
+    from core.stack.opened import Stack
 
 
 class Finding(Value):
@@ -74,11 +75,13 @@ def refuse(stack: str, errors: Sequence[CoreError]) -> None:
     raise type(errors[0])("\n".join([f"stack {stack!r} can't be used yet:", *lines]), f"`core stack validate {stack}`")
 
 
-def check_opened(stack: Any) -> None:
-    """The same look at a stack that is to run something: built, fitting, and open to us."""
+def check_opened(stack: Stack, orchestrator: Component | None = None) -> None:
+    """The same look at a stack that is to run something, with its own orchestrator or one that a step names."""
     parts = {component.type: component for component in stack.components()}
+    if orchestrator is not None:
+        parts["orchestrator"] = orchestrator
     refuse(stack.name, list(misfits(stack.name, parts)))
-    inline = "inline" in parts["orchestrator"].capabilities
+    inline = "inline" in getattr(parts["orchestrator"], "capabilities", ())
     for kind, component in parts.items():
         if component.name != DEFAULT and (kind in NEEDED or not inline):
             _verify(f"{said(kind)} {component.name!r}", component)

@@ -268,3 +268,27 @@ def test_stacks_are_updated_copied_and_deleted(core: Core) -> None:
     ok(core("stack", "delete", "t"))
     assert core("stack", "delete", "default").code == 5
     assert core("stack", "update", "s").code == 2
+
+
+def test_the_doctor_looks_at_the_active_stack(far: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud(far)
+    rows = [row for row in ok(far("doctor", "-o", "json")) if row["check"] == "stack"]
+    assert [row["detail"] for row in rows] == ["the default one: everything on this machine"]
+    monkeypatch.setenv("CORE_STACK", "cloud")
+    rows = [row for row in ok(far("doctor", "-o", "json")) if row["check"] == "stack"]
+    assert [row["detail"] for row in rows] == [
+        "'cloud': orchestrator 'far'", "'cloud': artifact store 'bucket'", "'cloud': container registry 'images'",
+    ]  # fmt: skip
+    monkeypatch.setenv("CORE_STACK", "clod")
+    done = far("doctor", "-o", "json")
+    assert (done.code, "did you mean 'cloud'?" in done.out) == (6, True)
+
+
+def test_an_orchestrator_that_a_step_names_is_looked_at_too(far: Core, project: Path) -> None:
+    ok(far("orchestrator", "register", "far", "-f", "far"))
+    (project / "train.py").write_text(
+        (project / "train.py").read_text().replace("@step\ndef total", "@step(runs_on='far')\ndef total")
+    )
+    done = far("run", "train.py")
+    assert (done.code, "artifact store 'default' lies on this one" in done.err) == (6, True)
+    assert ok(far("runs", "list", "-o", "json")) == []
