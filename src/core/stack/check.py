@@ -51,7 +51,7 @@ def misfits(stack: str, parts: Mapping[str, Any]) -> Iterator[ConfigurationError
     if orchestrator is None or not orchestrator.remote:
         return
     runs = f"orchestrator {orchestrator.name!r} of stack {stack!r} runs steps on other machines"
-    if store is not None and not store.remote:
+    if store is not None and not (store.remote or store.shared):
         yield ConfigurationError(
             f"{runs}, and artifact store {store.name!r} lies on this one",
             f"`core artifact-store register NAME -f FLAVOR --path=...` (`core artifact-store flavor list`), "

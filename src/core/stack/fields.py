@@ -40,9 +40,10 @@ def model_of(cls: Any) -> type[BaseModel] | None:
 
 
 def describe(cls: Any) -> list[dict[str, Any]]:
-    """Each setting of a flavor: `name`, `type`, `required`, `default`, `secret`, `doc`."""
+    """Each setting of a flavor, required ones first: `name`, `type`, `required`, `default`, `secret`, `doc`."""
     model = model_of(cls)
-    return [] if model is None else [_described(name, field) for name, field in model.model_fields.items()]
+    found = [] if model is None else [_described(name, field) for name, field in model.model_fields.items()]
+    return sorted(found, key=lambda row: not row["required"])
 
 
 def _described(name: str, field: FieldInfo) -> dict[str, Any]:

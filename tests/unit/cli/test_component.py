@@ -52,7 +52,7 @@ def test_settings_go_before_the_active_stack(core: Core, monkeypatch: pytest.Mon
         ("artifact-store register x -f local --pth=y", 6, "no setting 'pth'; did you mean 'path'?"),
         ("artifact-store register x -f local --path=y --durability=pwer", 6, "expected 'process' or 'power'"),
         ("artifact-store register x -f locl --path=y", 3, "did you mean 'local'"),
-        ("orchestrator register x -f vm_gcp", 3, "core integration install gcp"),
+        ("orchestrator register x -f vm_gcp", 3, "comes with the integration"),
         ("artifact-store register default -f local --path=y", 5, "built in"),
         ("artifact-store register ../x -f local --path=y", 2, "artifact store: the name '../x'"),
         ("artifact-store register x", 2, "--flavor"),
@@ -100,7 +100,8 @@ def test_flavors_tell_their_settings(core: Core) -> None:
     names = [row["name"] for row in data(core("artifact-store", "flavor", "list", "-o", "json"))]  # type: ignore[attr-defined]
     assert {"local", "fsspec"} <= set(names)
     told = data(core("artifact-store", "flavor", "describe", "local", "-o", "json"))
-    assert [row["name"] for row in told["settings"]] == ["path", "durability"]  # type: ignore[index]
+    assert told["settings"][0]["name"] == "path"  # type: ignore[index]
+    assert "durability" in [row["name"] for row in told["settings"]]  # type: ignore[index]
 
 
 @pytest.mark.usefixtures("project")
