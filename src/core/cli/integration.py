@@ -136,6 +136,9 @@ def _install(arguments: Namespace) -> int:
         say(f"{names}: installed already, and all that it wants is there")
     else:
         say(f"installed {names}: {_count(plan)}; `core integration check` proves that they agree")
+        flavors = dict.fromkeys(flavor for each in chosen for flavor in each.flavors)
+        connectors = dict.fromkeys(f"service connector {name}" for each in chosen for name in each.connectors)
+        say(f"  it brings {', '.join([*flavors, *connectors])}")
     return 0
 
 

@@ -40,14 +40,14 @@ def install(
     Everything is resolved and fetched before it is asked. Raises `ConflictError`, `NotFoundError`, `NotAllowedError`
     before anything changed, `InfrastructureError` after all was put back.
     """
-    if _there(pins, environment):
+    journal = Journal(home, environment)
+    if not journal.pending() and _there(pins, environment):
         return Plan(())
     changeable(environment)
     sources = Sources(tuple(map(os.path.abspath, sources.find_links)), sources.no_index) if sources else Sources()
-    journal = Journal(home, environment)
     with journal.alone() as lock:
         using = choose(environment, sources, journal.work, tool)
-        using.lock = lock
+        using.lock, using.say = lock, say
         say(f"resolving {', '.join(pins)} with {using.name}; what is installed stays as it is")
         plan = plan_install(wanted(pins, using, sources.find_links), environment, using)
         if not plan.changes:

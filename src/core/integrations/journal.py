@@ -74,8 +74,10 @@ class Journal:
                 )
             shutil.rmtree(self.work, ignore_errors=True)
             os.makedirs(self.work)
-            yield lock
-            shutil.rmtree(self.work, ignore_errors=True)
+            try:
+                yield lock
+            finally:
+                shutil.rmtree(self.work, ignore_errors=True)
         finally:
             os.close(lock)
 

@@ -21,17 +21,16 @@ if TYPE_CHECKING:
 
     from core.integrations.tool import Tool
 
-INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
-"""Variables that configure an index of one's own."""
-_BUILD = """
+_BACKEND = """
 import importlib, os, sys
-name, _, attribute = sys.argv[1].partition(":")
+hook, (name, _, attribute), project, *words = sys.argv[1], sys.argv[2].partition(":"), *sys.argv[3:]
 backend = importlib.import_module(name)
 for part in filter(None, attribute.split(".")):
     backend = getattr(backend, part)
-os.chdir(sys.argv[2])
-backend.build_editable(sys.argv[3])
+os.chdir(project)
+print(getattr(backend, hook, lambda: [])(*words))
 """
+"""Calls one hook of a build backend (PEP 517, PEP 660), in a process of its own."""
 
 
 def wanted(pins: Sequence[str], tool: Tool, find_links: Sequence[str]) -> list[str]:
@@ -59,28 +58,6 @@ def checkout() -> str:
     return root if os.path.isdir(os.path.join(root, "plugins")) and _project(root).get("name") == "core" else ""
 
 
-def configured() -> str:
-    """The variable or file that configures an index; empty when only the public one would be asked."""
-    return next((name for name in INDEXES if os.environ.get(name)), "") or _pip_file()
-
-
-def _pip_file() -> str:
-    """Pip's configuration file that names an index."""
-    from configparser import ConfigParser, Error  # start-up time: only where nothing else says where plugins are
-
-    folder = os.path.expanduser(os.environ.get("XDG_CONFIG_HOME") or "~/.config")
-    user = (os.path.join(folder, "pip", "pip.conf"), os.path.expanduser("~/.pip/pip.conf"))
-    for path in (os.path.join(sys.prefix, "pip.conf"), *user, "/etc/pip.conf"):
-        parser = ConfigParser(interpolation=None)
-        try:
-            parser.read(path, encoding="utf-8")
-        except (Error, OSError, UnicodeDecodeError):
-            continue
-        if any(parser.has_option("global", name) for name in ("index-url", "extra-index-url")):
-            return path
-    return ""
-
-
 def _wheel(name: str, version: str, tool: Tool, find_links: Sequence[str]) -> str:
     """Path of the package's wheel; of an editable one from a checkout; empty for what an index has."""
     here = dict(_wheels(find_links, name))
@@ -95,12 +72,12 @@ def _wheel(name: str, version: str, tool: Tool, find_links: Sequence[str]) -> st
     root = checkout()
     if root:
         return _from_checkout(root, name, version, tool)
-    if configured():
+    if tool.index():
         return ""
     raise NotFoundError(
         f"{name} {version} is in no folder that core was told of, and the public index is not asked for it",
-        "name a folder of wheels with --find-links (`make dist` makes one), or configure your own index: "
-        "UV_DEFAULT_INDEX, PIP_INDEX_URL",
+        "name a folder of wheels with --find-links (`make dist` makes one), or your own index: "
+        "UV_DEFAULT_INDEX for uv, PIP_INDEX_URL for both",
     )
 
 
@@ -156,29 +133,36 @@ def _toml(folder: str) -> dict[str, Any]:
 
 def editable(project: str, tool: Tool) -> str:
     """Path of a new wheel through which Python sees the sources where they lie (PEP 660)."""
-    import subprocess  # start-up time: only who installs from a checkout
+    import ast  # start-up time: only who installs from a checkout
 
     system = _toml(project).get("build-system", {})
-    backend, folder = system.get("build-backend", "hatchling.build"), os.path.join(tool.work, "backend")
-    if not os.path.isdir(folder):
-        tool.unpack(system.get("requires", ["hatchling"]), folder, deps=True)
+    backend = system.get("build-backend", "hatchling.build")
+    folders = [os.path.join(tool.work, "backend"), os.path.join(tool.work, "backend-more")]
+    tool.unpack(system.get("requires", ["hatchling"]), folders[0], deps=True)
+    more = ast.literal_eval(_hook("get_requires_for_build_editable", backend, project, folders))
+    if more:
+        tool.unpack(more, folders[1], deps=True)
     wheels = os.path.join(tool.work, "own")
     os.makedirs(wheels, exist_ok=True)
-    before = set(os.listdir(wheels))
-    command = [sys.executable, "-c", _BUILD, backend, project, wheels]
+    return os.path.join(wheels, _hook("build_editable", backend, project, folders, wheels))
+
+
+def _hook(name: str, backend: str, project: str, path: Sequence[str], *words: str) -> str:
+    """What a hook of the project's build backend returns, as text."""
+    import subprocess  # start-up time: only who installs from a checkout
+
     done = subprocess.run(  # noqa: S603 - words are our own
-        command,
-        env={**os.environ, "PYTHONPATH": folder},
+        [sys.executable, "-c", _BACKEND, name, backend, project, *words],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
         capture_output=True,
         text=True,
         errors="backslashreplace",
         check=False,
     )
-    made = sorted({*os.listdir(wheels)} - before)
-    if done.returncode or not made:
-        told = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-5:])
-        raise InfrastructureError(f"{project!r} cannot be built\n{told}", "mend it, and try again")
-    return os.path.join(wheels, made[-1])
+    if done.returncode:
+        told = done.stderr.strip().splitlines() or ["it says nothing"]
+        raise InfrastructureError(f"{project!r} cannot be built: {told[-1]}", "mend it, and try again")
+    return done.stdout.strip().splitlines()[-1]
 
 
 def _wants(wheel: str) -> Iterator[str]:

@@ -52,6 +52,7 @@ def plan_install(requirements: Sequence[str], environment: Environment, tool: To
         raise _conflict(error, requirements, before, tool) from error
     by_path = {name: text for name, text in ((text.split(" @ ")[0], text) for text in requirements) if name in wheels}
     pins = tuple(by_path.get(name, f"{name}=={version}") for name, version in found.items())
+    tool.say(f"fetching {len(pins)} packages; nothing is changed yet")
     after = {**before, **_unpacked(pins, tool)}
     wrong = broken(after) - broken(before)
     if wrong:
@@ -67,9 +68,9 @@ def plan_uninstall(names: Sequence[str], environment: Environment) -> Plan:
     if wrong:
         who = "\n".join(f"  {line.package} {line.version} wants {line.wants}" for line in wrong)
         raise ConflictError(f"what is installed still wants {', '.join(names)}:\n{who}", "uninstall that first")
-    wanted = {line.name for line in agreement(after)}
     theirs = {line.name for line in agreement(before, names)} & after.keys()
-    left = tuple(sorted(theirs - wanted - {"core"}))
+    kept = {line.name for line in agreement(after, (after.keys() - theirs) | {"core"})}
+    left = tuple(sorted(theirs - kept - {"core"}))
     return Plan(tuple(difference(versions(before), versions(after))), unneeded=left)
 
 

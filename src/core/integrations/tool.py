@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess  # nosec - commands are lists, their words our own
+import subprocess
+import sys
 from abc import ABC, abstractmethod
 
 from core.errors import InfrastructureError, MissingDependencyError, NotFoundError
@@ -14,12 +15,13 @@ from core.plugins.discover import canonical
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from core.integrations.environment import Environment
 
 _NOT_OURS = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_DRY_RUN", "PIP_REPORT")
 """Variables that would send packages elsewhere than into the environment."""
+_UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL")
 _NO_ANSWER = re.compile(
     r"failed to fetch|error sending request|dns error|network connectivity is disabled|network is unreachable"
     r"|connection refused|newconnectionerror|name resolution|max retries|connection broken|timed out",
@@ -58,6 +60,8 @@ class Tool(ABC):
         self._sources = sources
         self.work = work
         self.lock = -1
+        self.say: Callable[[str], None] = lambda _: None
+        """Tells the person what goes on."""
 
     @abstractmethod
     def resolve(self, requirements: Sequence[str], constraints: Sequence[str]) -> dict[str, str]:
@@ -74,6 +78,13 @@ class Tool(ABC):
     @abstractmethod
     def uninstall(self, names: Sequence[str]) -> None:
         """Remove packages."""
+
+    @abstractmethod
+    def index(self) -> str:
+        """The index that somebody configured for this tool; empty where it would ask the public one.
+
+        One that is asked beside the public index does not count: either could have a name.
+        """
 
     def _file(self, name: str, lines: Iterable[str]) -> str:
         path = os.path.join(self.work, name)
@@ -129,6 +140,10 @@ class Uv(Tool):
         """See `Tool`."""
         self._pip("uninstall", names, "uninstall packages")
 
+    def index(self) -> str:
+        """See `Tool`; pip's setting is handed on, for uv does not read it."""
+        return next((os.environ[name] for name in _UV_INDEXES if os.environ.get(name)), "") or pip_index()
+
     def _pip(self, verb: str, words: Sequence[str], what: str) -> str:
         where = ["--python", self._environment.python, "--no-progress", "--color", "never"]
         return self._run(["pip", verb, *where, *words], what)
@@ -137,9 +152,8 @@ class Uv(Tool):
         variables = dict(super()._variables())
         if variables.pop("UV_NO_CACHE", ""):  # what is fetched must lie somewhere until it is installed
             variables["UV_CACHE_DIR"] = os.path.join(self.work, "cache")
-        index = variables.get("PIP_INDEX_URL", "")
-        if index and not any(name in variables for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")):
-            variables["UV_DEFAULT_INDEX"] = index  # uv does not read pip's settings
+        if not any(variables.get(name) for name in _UV_INDEXES) and self.index():
+            variables["UV_DEFAULT_INDEX"] = self.index()
         return variables
 
 
@@ -178,6 +192,10 @@ class Pip(Tool):
         """See `Tool`."""
         self._run(["uninstall", "--quiet", "--yes", *names], "uninstall packages")
 
+    def index(self) -> str:
+        """See `Tool`."""
+        return pip_index()
+
     @property
     def _wheels(self) -> str:
         return os.path.join(self.work, "wheels")
@@ -196,6 +214,29 @@ def choose(environment: Environment, sources: Sources, work: str, wanted: str = 
         f"there is no {wanted or 'uv and no pip'} for the environment {environment.prefix!r}",
         mend.get(wanted, "`python -m ensurepip` brings pip"),
     )
+
+
+def pip_index() -> str:
+    """The index of pip's settings: of the environment, of its files; empty when there is none."""
+    from configparser import ConfigParser, Error  # start-up time: only who installs asks
+
+    if os.environ.get("PIP_INDEX_URL"):
+        return os.environ["PIP_INDEX_URL"]
+    own = os.environ.get("PIP_CONFIG_FILE", "")
+    if own == os.devnull:  # how pip is told to read no file
+        return ""
+    user = os.path.join(os.path.expanduser(os.environ.get("XDG_CONFIG_HOME") or "~/.config"), "pip", "pip.conf")
+    files = (own, os.path.join(sys.prefix, "pip.conf"), user, os.path.expanduser("~/.pip/pip.conf"), "/etc/pip.conf")
+    for path in filter(None, files):
+        parser = ConfigParser(interpolation=None)
+        try:
+            parser.read(path, encoding="utf-8")
+        except (Error, OSError, UnicodeDecodeError):
+            continue  # pip itself will say so
+        found = parser.get("global", "index-url", fallback="") or parser.get("install", "index-url", fallback="")
+        if found:
+            return found
+    return ""
 
 
 def failure(tool: str, what: str, told: str) -> Exception:

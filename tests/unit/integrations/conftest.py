@@ -10,13 +10,15 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from core.integrations.agreement import agreement, ours
 from core.integrations.change import install
-from core.integrations.environment import Environment, packages, versions
+from core.integrations.environment import Environment, packages, running, versions
 from core.integrations.tool import Sources
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
     from core.integrations.plan import Plan
 
+ROOT = Path(__file__).parents[3]
+NEEDED = {"blake3", "packaging", "pluggy", "pyyaml"}
+"""What `core integration` itself imports: these are no hollow shells."""
 SITE = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
 
 
@@ -47,6 +52,24 @@ def make_wheel(
         for inner, text in {**inside, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
             file.writestr(inner, text)
     return path
+
+
+def hollow(folder: Path, name: str) -> None:
+    """A wheel of an installed package as its metadata tells of it, without a module: enough to resolve and to check."""
+    found = distribution(name)
+    stem = f"{found.metadata['Name'].replace('-', '_').replace('.', '_')}-{found.version}"
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as file:
+        file.writestr(f"{stem}.dist-info/METADATA", found.read_text("METADATA") or "")
+        file.writestr(
+            f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        file.writestr(
+            f"{stem}.dist-info/RECORD",
+            f"{stem}.dist-info/METADATA,,\n{stem}.dist-info/WHEEL,,\n{stem}.dist-info/RECORD,,\n",
+        )
+        for each in found.files or () if name in NEEDED else ():
+            if ".dist-info" not in str(each) and each.suffix != ".pyc" and not str(each).startswith(".."):
+                file.write(str(each.locate()), str(each))
 
 
 def _digest(text: str) -> str:
@@ -109,8 +132,9 @@ def make_environment(folder: Path) -> Environment:
 @pytest.fixture(autouse=True)
 def _uv_of_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
-    for name in ("PIP_FIND_LINKS", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "UV_", "VIRTUAL_ENV", "PYTHON")) and name not in {"UV_CACHE_DIR", "PIP_CERT"}:
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -142,3 +166,22 @@ def with_pip(place: Place, pip_folder: Path) -> Place:
 def each(request: pytest.FixtureRequest, place: Place) -> tuple[Place, str]:
     """An environment for each tool that core can use; pip is in it only where pip is meant."""
     return (place, "uv") if request.param == "uv" else (request.getfixturevalue("with_pip"), "pip")
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheels of core and its plugins, as `make dist` builds them, and of all that they want."""
+    folder = tmp_path_factory.mktemp("shelf")
+    for project in (ROOT, *(path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml")))):
+        done = subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    here = packages(running().path)
+    for name in {line.name for line in agreement(here, ours(here))} - set(ours(here)):
+        hollow(folder, name)
+    return folder

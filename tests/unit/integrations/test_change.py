@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,7 @@ def test_our_names_are_never_looked_up_by_accident(place: Place, monkeypatch: py
     from core.integrations import own
 
     monkeypatch.setattr(own, "checkout", lambda: "")
-    monkeypatch.setattr(own, "configured", lambda: "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     with pytest.raises(NotFoundError, match="the public index is not asked for it"):
         install([AWS], place.environment, place.home, lambda _: True, say=lambda _: None)
     place.wheel("core-plugin-aws", "9.9")
@@ -203,3 +204,19 @@ def test_without_uv_and_pip_it_says_how_to_get_one(place: Place, monkeypatch: py
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MissingDependencyError, match="no uv and no pip"):
         choose(place.environment, Sources(), "")
+
+
+def test_an_index_of_ones_own_is_the_one_that_is_asked(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    using = choose(place.environment, Sources(), str(tmp_path))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    assert using.index() == ""
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "http://beside.invalid/simple")
+    assert using.index() == ""
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = http://mine.invalid/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    assert using.index() == using._variables()["UV_DEFAULT_INDEX"] == "http://mine.invalid/simple"
+    monkeypatch.setenv("UV_INDEX", "http://first.invalid/simple")
+    assert using.index() == "http://first.invalid/simple"
+    assert "UV_DEFAULT_INDEX" not in using._variables()
