@@ -22,8 +22,8 @@ def _list_arguments(parser: Parser) -> None:
 
 def _list(arguments: Namespace) -> int:
     kinds = Workspace().registry.connector_types()
-    rows = [{**_data(kind), "doc": kind.doc} for kind in kinds]
-    columns: Columns = {"name": str, "doc": str, "resource_types": _names, "methods": _names}
+    rows = [_data(kind) for kind in kinds]
+    columns: Columns = {"name": str, "methods": _names, "resource_types": _names}
     listing(rows, arguments.output, columns)
     return 0
 

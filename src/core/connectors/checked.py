@@ -66,7 +66,9 @@ def checked(kind: ConnectorType, method: AuthMethod, given: Mapping[str, str]) -
         names = " and ".join(repr(field.name) for field in lacking)
         raise UsageError(
             f"{where}: {names} {'is' if len(lacking) == 1 else 'are'} missing",
-            "; ".join(f"--{field.name}={'@FILE' if field.secret else '...'} ({field.doc})" for field in lacking),
+            "; ".join(
+                f"--{field.name}={'@FILE' if field.secret else '...'} ({field.doc.rstrip('.')})" for field in lacking
+            ),
         )
     return {field.name: field.default for field in method.fields if field.default} | settings
 

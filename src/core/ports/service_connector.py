@@ -23,7 +23,7 @@ class ResourceType(Value):
     name: str
     """Such as `s3-bucket`, `kubernetes-cluster`, `docker-registry`."""
     doc: str
-    """One line for listings."""
+    """One line for listings, with a full stop."""
     form: str = ""
     """How its ids are written, such as `s3://BUCKET`; empty: there is only one, and it needs no id."""
 
@@ -60,7 +60,7 @@ class ConnectorType(Value):
     name: str
     """What people type after `--type`, such as `aws`."""
     doc: str
-    """One line for listings."""
+    """One line for listings, with a full stop."""
     target: str
     """`"module:Class"` of the `ServiceConnector`; imported when it is first used."""
     resource_types: tuple[ResourceType, ...]

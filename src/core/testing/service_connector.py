@@ -23,29 +23,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_LIFE = AuthField("life", "seconds that credentials live; they do not end without it")
+_LIFE = AuthField("life", "Seconds that credentials live; they do not end without it.")
 MEMORY = ConnectorType(
     "memory",
-    "a cloud in memory, for tests",
+    "A cloud in memory, for tests.",
     "core.testing.service_connector:MemoryConnector",
     (
-        ResourceType("memory-generic", "the whole cloud"),
-        ResourceType("memory-bucket", "a bucket", "mem://BUCKET"),
+        ResourceType("memory-generic", "The whole cloud."),
+        ResourceType("memory-bucket", "A bucket.", "mem://BUCKET"),
     ),
     (
         AuthMethod(
             "password",
-            "for tests: a user and a password",
+            "For tests: a user and a password.",
             (
-                AuthField("user", "who", default="me"),
-                AuthField("password", "what the cloud's `password` is", secret=True, required=True),
+                AuthField("user", "Who.", default="me"),
+                AuthField("password", "What the cloud's `password` is.", secret=True, required=True),
                 _LIFE,
             ),
         ),
         AuthMethod(
             "role",
-            "for tests: a role, without a secret",
-            (AuthField("role", "reader or writer", choices=("reader", "writer"), required=True), _LIFE),
+            "For tests: a role, without a secret.",
+            (AuthField("role", "Reader or writer.", choices=("reader", "writer"), required=True), _LIFE),
         ),
     ),
     auto=True,

@@ -112,7 +112,7 @@ def test_names(call: Callable) -> None:
 
 def test_types_are_told_without_loading_their_class(call: Callable) -> None:
     assert "memory" in {kind["name"] for kind in rows(call, "list-types")}
-    assert "--password: what the cloud's `password` is (required; secret)" in call("describe-type", "memory").out
+    assert "--password: What the cloud's `password` is. (required; secret)" in call("describe-type", "memory").out
     methods = json.loads(call("describe-type", "memory", "-o", "json").out)["methods"]
     assert [method["name"] for method in methods] == ["password", "role"]
 

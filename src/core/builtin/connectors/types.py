@@ -5,22 +5,22 @@ from __future__ import annotations
 from core.ports.service_connector import AuthField, AuthMethod, ConnectorType, ResourceType
 
 _BOOLEAN = ("true", "false")
-_NAMESPACE = AuthField("namespace", "namespace that pods go to, where a component does not say")
+_NAMESPACE = AuthField("namespace", "Namespace that pods go to, where a component does not say.")
 
 DOCKER = ConnectorType(
     "docker",
-    "a container registry that takes a user name and a password or token",
+    "A container registry that takes a user name and a password or token.",
     "core.builtin.connectors.docker:DockerConnector",
-    (ResourceType("docker-registry", "the registry: pull and push images", "HOST[:PORT]"),),
+    (ResourceType("docker-registry", "The registry: pull and push images.", "HOST[:PORT]"),),
     (
         AuthMethod(
             "password",
-            "a user name and a password; better a token that only pulls and pushes, where the registry has them",
+            "A user name and a password; better a token that only pulls and pushes, where the registry has them.",
             (
-                AuthField("username", "who logs in", required=True),
-                AuthField("password", "password, or an access token of the registry", secret=True, required=True),
-                AuthField("server", "host of the registry, with its port if it has one", default="docker.io"),
-                AuthField("insecure", "speak plain http; a registry of this machine does", choices=_BOOLEAN),
+                AuthField("username", "Who logs in.", required=True),
+                AuthField("password", "Password, or an access token of the registry.", secret=True, required=True),
+                AuthField("server", "Host of the registry, with its port if it has one.", default="docker.io"),
+                AuthField("insecure", "Speak plain http; a registry of this machine does.", choices=_BOOLEAN),
             ),
         ),
     ),
@@ -28,28 +28,28 @@ DOCKER = ConnectorType(
 
 KUBERNETES = ConnectorType(
     "kubernetes",
-    "a Kubernetes cluster, wherever it runs",
+    "A Kubernetes cluster, wherever it runs.",
     "core.builtin.connectors.kubernetes:KubernetesConnector",
-    (ResourceType("kubernetes-cluster", "the cluster: launch and watch pods", "CLUSTER"),),
+    (ResourceType("kubernetes-cluster", "The cluster: launch and watch pods.", "CLUSTER"),),
     (
         AuthMethod(
             "kubeconfig",
-            "what kubectl is set up with: a context of a kubeconfig that names no files (`kubectl config view --raw`)",
+            "What kubectl is set up with: a context of a kubeconfig that names no files (`kubectl config view --raw`).",
             (
-                AuthField("kubeconfig", "text of the file", secret=True, required=True),
-                AuthField("context", "name of a context in it, in the place of the current one"),
+                AuthField("kubeconfig", "Text of the file.", secret=True, required=True),
+                AuthField("context", "Name of a context in it, in the place of the current one."),
                 _NAMESPACE,
             ),
         ),
         AuthMethod(
             "token",
-            "a service account's token: `kubectl create token NAME`",
+            "A service account's token: `kubectl create token NAME`.",
             (
-                AuthField("server", "URL of the API server, such as https://HOST:6443", required=True),
-                AuthField("token", "bearer token", secret=True, required=True),
-                AuthField("certificate_authority", "certificate (PEM) of the authority that signed the server's"),
-                AuthField("cluster_name", "name by which components find it (default: the server's host)"),
-                AuthField("insecure", "do not look at the server's certificate", choices=_BOOLEAN),
+                AuthField("server", "URL of the API server, such as https://HOST:6443.", required=True),
+                AuthField("token", "Bearer token.", secret=True, required=True),
+                AuthField("certificate_authority", "Certificate (PEM) of the authority that signed the server's."),
+                AuthField("cluster_name", "Name by which components find it; by default the server's host."),
+                AuthField("insecure", "Do not look at the server's certificate.", choices=_BOOLEAN),
                 _NAMESPACE,
             ),
         ),
