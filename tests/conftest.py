@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import compileall
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile core once, for the hundreds of processes that tests start: where Python may not write bytecode each would do it."""
+    """Make processes of tests start quickly (core is compiled once, also where Python may not write bytecode) and hear Ctrl-C.
+
+    A shell has what it runs in the background ignore SIGINT, and children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         for folder in (ROOT / "src", *ROOT.glob("plugins/*/src")):
             compileall.compile_dir(folder, quiet=2)

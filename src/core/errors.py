@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 """Folder of core's own files."""
+SUITES = os.path.join(PACKAGE, "testing", "suites", "")
+"""Those of them that hold steps, which are treated as the user's."""
 _HEAD = "Traceback (most recent call last):\n"
 TOLD = "__core_traceback__"
 """Attribute of an exception that came from another process: its traceback there, as text."""
@@ -236,8 +238,8 @@ def own_frames(trace: TracebackType | None) -> TracebackType | None:
 
 
 def theirs(filename: str) -> bool:
-    """Whether a frame of this file is the user's: neither core's own nor the standard library's."""
-    return not filename.startswith((PACKAGE, LIBRARY, "<frozen "))
+    """Whether a frame of this file is the user's: neither core's nor the standard library's; a suite's steps are."""
+    return not filename.startswith((PACKAGE, LIBRARY, "<frozen ")) or filename.startswith(SUITES)
 
 
 def raised_by_them(error: BaseException) -> bool:

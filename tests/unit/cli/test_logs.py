@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ from core.cli.output import readable_log
 from core.logs import LogFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.unit.cli.conftest import Done
@@ -159,9 +160,14 @@ def start(project: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def follow(project: Path, *words: str) -> subprocess.Popen[str]:
+@contextmanager
+def follow(project: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "core", "runs", "logs", "latest", *words, "-f"]
-    return subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # where the test fails, too
 
 
 def begun(project: Path) -> None:
