@@ -203,8 +203,9 @@ class Workspace:
 
     def _encrypted(self) -> bool:
         """Whether this home holds anything that was encrypted: its key must not be made anew then."""
-        entries = [*self.secrets.entries(), *self.connectors.entries()]
-        return any(entry.data.get("values") or entry.data.get("secrets") for entry in entries)
+        from core.builtin.sqlite.catalog import SqliteCatalog  # start-up time: the default stack needs none
+
+        return SqliteCatalog(self.database).sealed()
 
     @property
     def active(self) -> str:

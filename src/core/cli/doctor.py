@@ -52,7 +52,7 @@ def findings() -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", "every setting is understood")
     yield from _home(settings.home)
-    for check in (_sqlite, _database, _pending, _plugins, _integrations, _stack):
+    for check in (_sqlite, _database, _pending, _secrets, _plugins, _integrations, _stack):
         try:
             yield from check(settings)
         except CoreError as error:
@@ -154,6 +154,25 @@ def _pending(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("pending", "ok", "every event is recorded")
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    """Whether every secret and connector opens with the key that there is; nothing where there are none."""
+    from core.workspace import Workspace  # start-up time: only the doctor opens all of them
+
+    if not os.path.exists(os.path.join(settings.home, "core.db")):
+        return  # looking must not make the home
+    with Workspace(settings) as workspace:
+        secrets = workspace.secrets
+        count = 0
+        for name in secrets.names():
+            secrets.get(name)
+            count += 1
+        for entry in workspace.connectors.entries():
+            workspace.connectors.opened(entry.name)
+            count += 1
+    if count:
+        yield Finding("secrets", "ok", f"{count} secrets and connectors open with their key")
 
 
 def _plugins(settings: Settings) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from core.cli.command import Command
 from core.cli.output import emit, listing, local, say
 from core.cli.values import read_file, read_values
 from core.errors import UsageError
+from core.secrets.reference import references
 from core.text import closest, iso
 from core.workspace import Workspace
 
@@ -107,9 +108,14 @@ def _delete_arguments(parser: Parser) -> None:
 
 
 def _delete(arguments: Namespace) -> int:
+    from core.stack.repository import declared  # start-up time: only here
+
     with Workspace() as workspace:
+        components = () if arguments.force else declared().components
         for name in arguments.names:
-            workspace.secrets.delete(name, force=arguments.force)
+            users = [e for e in components if any(used == name for used, _ in references(e.settings))]
+            others = [f"{entry.noun} ({entry.origin})" for entry in users]
+            workspace.secrets.delete(name, force=arguments.force, others=others)
             say(f"secret {name!r} is deleted")
     return 0
 

@@ -11,16 +11,17 @@ from core.cli.output import emit, listing, say
 from core.cli.values import read_values
 from core.errors import UsageError
 from core.secrets.reference import refers
+from core.text import safe
 from core.workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from core.cli.command import Parser
-    from core.connectors import Draft, Found
+    from core.connectors import Connectors, Draft, Found
     from core.ports.catalog import Entry
     from core.ports.service_connector import ConnectorType
 
@@ -107,7 +108,7 @@ def _read(kind: ConnectorType, given: Mapping[str, str | None]) -> dict[str, str
 
 
 def _said(what: str, draft: Draft, identity: str) -> None:
-    who = f", as {identity}" if identity else "; nobody was asked whether it is right"
+    who = f", as {safe(identity)}" if identity else "; nobody was asked whether it is right"
     say(f"service connector {draft.name!r} {what}: {draft.kind.name}, {draft.method}{who}")
 
 
@@ -171,13 +172,27 @@ def _resources(arguments: Namespace) -> int:
         connectors = workspace.connectors
         names = [arguments.name] if arguments.name else [e.name for e in connectors.offering(arguments.resource_type)]
         _known_type(workspace, arguments.resource_type)
-        found = [each for name in names for each in connectors.resources(name, arguments.resource_type)]
+        found = _asked(connectors, names, arguments.resource_type)
     shown = [each for each in found if each.error is None or not arguments.exclude_errors]
     _print_resources(shown, arguments.output)
     errors = [each.error for each in found if each.error is not None]
     if errors and len(errors) == len(found) and not arguments.exclude_errors:
         return errors[0].exit_code
     return 0
+
+
+def _asked(connectors: Connectors, names: Sequence[str], resource_type: str) -> list[Found]:
+    """What each connector reaches; several are asked at once."""
+
+    def ask(name: str) -> list[Found]:
+        return list(connectors.resources(name, resource_type))
+
+    if len(names) < 2:
+        return [each for name in names for each in ask(name)]
+    from concurrent.futures import ThreadPoolExecutor  # start-up time: only here
+
+    with ThreadPoolExecutor(8) as executor:
+        return [each for found in executor.map(ask, names) for each in found]
 
 
 def _known_type(workspace: Workspace, resource_type: str) -> None:
@@ -228,7 +243,7 @@ def _verify_arguments(parser: Parser) -> None:
 def _verify(arguments: Namespace) -> int:
     with Workspace() as workspace:
         who = workspace.connectors.verify(arguments.name, arguments.resource_type, arguments.resource_id)
-    say(f"service connector {arguments.name!r} is right: it is {who}")
+    say(f"service connector {arguments.name!r} is right: it is {safe(who)}")
     return 0
 
 
@@ -241,10 +256,13 @@ def _delete(arguments: Namespace) -> int:
     from shutil import rmtree  # start-up time: only here
 
     from core.connectors.login import folder_of  # start-up time: only here
+    from core.stack.repository import declared  # start-up time: only here
 
     with Workspace() as workspace:
+        components = () if arguments.force else declared().components
         for name in arguments.names:
-            workspace.connectors.delete(name, force=arguments.force)
+            others = [f"{entry.noun} ({entry.origin})" for entry in components if entry.connector == name]
+            workspace.connectors.delete(name, force=arguments.force, others=others)
             rmtree(folder_of(workspace.home, name), ignore_errors=True)
             say(f"service connector {name!r} is deleted")
     return 0

@@ -16,7 +16,7 @@ from core.secrets.reference import refers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from core.plugins.registry import Registry
     from core.ports.catalog import Catalog
@@ -38,6 +38,8 @@ class Draft(Value):
     """The only type that it gives credentials for; empty: every one of its type's."""
     resource_id: str = ""
     """The only resource that it gives credentials for; empty: all in reach."""
+    revision: int = 0
+    """Of the entry that was read; 0 for a new one."""
 
     def __repr__(self) -> str:
         """Without settings."""
@@ -111,15 +113,20 @@ class Connectors:
         """Keep a new connector."""
         return self._catalog.put(Entry(KIND, draft.name, 0, self._data(draft), self._project, self._actor))
 
+    def opened(self, name: str) -> dict[str, str]:
+        """Settings of a connector, its secrets in the clear and masked from now on; its type need not be installed."""
+        data = self.entry(name).data
+        sealed = data["secrets"].items()
+        return {**data["settings"]} | {
+            key: self._secrets.vault.decrypt(token, self._place(name, key)) for key, token in sealed
+        }
+
     def read(self, name: str) -> Draft:
         """The connector as it is registered, its secrets in the clear and masked from now on."""
-        data = self.entry(name).data
-        kind = self._registry.connector_type(data["type"])
-        opened = {
-            key: self._secrets.vault.decrypt(token, self._place(name, key)) for key, token in data["secrets"].items()
-        }
-        limits = data.get("resource_type", ""), data.get("resource_id", "")
-        return Draft(name, kind, data["method"], {**data["settings"], **opened}, *limits)
+        entry = self.entry(name)
+        kind = self._registry.connector_type(entry.data["type"])
+        limits = entry.data.get("resource_type", ""), entry.data.get("resource_id", "")
+        return Draft(name, kind, entry.data["method"], self.opened(name), *limits, entry.revision)
 
     def changed(
         self,
@@ -143,17 +150,21 @@ class Connectors:
             old.resource_id if resource_id is None else resource_id,
         )
         self._check_resource(old.kind, *limits)
-        return Draft(name, old.kind, chosen.name, checked(old.kind, chosen, settings), *limits)
+        return Draft(name, old.kind, chosen.name, checked(old.kind, chosen, settings), *limits, old.revision)
 
     def update(self, draft: Draft) -> Entry:
-        """Keep a connector that was changed."""
+        """Keep a connector that was changed; raises `ConflictError` when someone else was faster."""
         entry = self.entry(draft.name)
-        return self._catalog.put(entry._replace(data={**entry.data, **self._data(draft)}, actor=self._actor))
+        data = {**entry.data, **self._data(draft)}
+        return self._catalog.put(entry._replace(data=data, revision=draft.revision, actor=self._actor))
 
-    def delete(self, name: str, *, force: bool = False) -> None:
-        """Remove it; raises `ConflictError` that names the components that use it, unless `force`."""
+    def delete(self, name: str, *, force: bool = False, others: Sequence[str] = ()) -> None:
+        """Remove it; raises `ConflictError` that names the components that use it, unless `force`.
+
+        `others` are users that stand elsewhere than in the catalog.
+        """
         entry = self.entry(name)
-        users = [] if force else list(self.users(name))
+        users = [] if force else [*self.users(name), *others]
         if users:
             raise ConflictError(
                 f"service connector {name!r} is used by {', '.join(users)}",
@@ -220,8 +231,12 @@ class Connectors:
     def resources(self, name: str, resource_type: str = "") -> Iterator[Found]:
         """What a connector reaches of a resource type, or of each that it gives; what fails is in `error`."""
         data = self.entry(name).data
-        kind = self._registry.connector_type(data["type"])
         wanted = resource_type or data.get("resource_type", "")
+        try:
+            kind = self._registry.connector_type(data["type"])
+        except CoreError as error:  # its plugin was uninstalled
+            yield Found(name, data["type"], wanted, error=error)
+            return
         types = [resource_type_of(kind, wanted)] if wanted else kind.resource_types
         for each in types:
             try:
@@ -235,15 +250,17 @@ class Connectors:
             yield Found(name, kind.name, each.name, tuple(i for i in ids if not only or _same(only, i)))
 
     def offering(self, resource_type: str) -> list[Entry]:
-        """Connectors whose type has the resource type (all without one), and that are not meant for another."""
-        found = []
-        for entry in self.entries():
-            kind = self._registry.connector_type(entry.data["type"])
-            offered = {each.name for each in kind.resource_types}
+        """Connectors whose type has the resource type (all without one), and that are not meant for another.
+
+        Those whose type is not installed any more are among them: nobody knows what they reach.
+        """
+        types = {kind.name: {each.name for each in kind.resource_types} for kind in self._registry.connector_types()}
+
+        def offers(entry: Entry) -> bool:
             only = entry.data.get("resource_type", "")
-            if not resource_type or (resource_type in offered and only in {"", resource_type}):
-                found.append(entry)
-        return found
+            return resource_type in types.get(entry.data["type"], {resource_type}) and only in {"", resource_type}
+
+        return [entry for entry in self.entries() if not resource_type or offers(entry)]
 
     def _shared(self, recipe: Recipe, revision: int) -> ServiceConnector:
         """One object for all who use a connector: it may keep sessions."""

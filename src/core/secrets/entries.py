@@ -11,7 +11,7 @@ from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
     from core.ports.catalog import Catalog
@@ -68,10 +68,13 @@ class Secrets:
             raise UsageError(f"secret {name!r} would have no key left", "`core secret delete` removes it")
         return self._catalog.put(entry._replace(data={**entry.data, "values": there}, actor=self._actor))
 
-    def delete(self, name: str, *, force: bool = False) -> None:
-        """Remove it; raises `ConflictError` that names what refers to it, unless `force`."""
+    def delete(self, name: str, *, force: bool = False, others: Sequence[str] = ()) -> None:
+        """Remove it; raises `ConflictError` that names what refers to it, unless `force`.
+
+        `others` are users that stand elsewhere than in the catalog.
+        """
         entry = self._catalog.get(KIND, name, self.project)
-        users = [] if force else list(self.users(name))
+        users = [] if force else [*self.users(name), *others]
         if users:
             raise ConflictError(
                 f"secret {name!r} is used by {', '.join(users)}", "change their settings first, or give --force"

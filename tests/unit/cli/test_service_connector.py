@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.errors import ConflictError
 from core.ports.catalog import Entry
 from core.testing import service_connector
 from core.testing.service_connector import Cloud
@@ -72,12 +73,12 @@ def test_register_takes_both_spellings_and_the_machines_own(call: Callable, monk
                 "--generate_temporary_tokens=False",
             ],
             3,
-            "core integration install gcp",
+            "integration 'gcp'",
         ),
         (
             ["--type", "azure", "--auth-method", "service-principal", "--client_secret=swordfish"],
             3,
-            "core integration install azure",
+            "integration 'azure'",
         ),
         (["--type", "memroy"], 3, "did you mean 'memory'"),
         (["--type", "memory", "--auth-method", "rol"], 3, "did you mean 'role'"),
@@ -185,3 +186,60 @@ def test_a_plugin_that_raises_is_named(call: Callable, monkeypatch: pytest.Monke
         done = call(*words)
         assert done.code == 6
         assert "'cloud' of type 'memory' raised KeyError: 'token'" in done.err + done.out
+
+
+def test_a_component_in_the_repository_uses_one_too(core: Callable, call: Callable, project: Path) -> None:
+    core("secret", "create", "db", "--password=@pw")
+    call("register", "cloud", *RIGHT)
+    (project / "core.yaml").write_text(
+        "components:\n  artifact_store:\n    bucket:\n      flavor: local\n      connector: cloud\n"
+        "      settings:\n        path: /tmp/{{db.password}}\n"
+    )
+    for words in (("service-connector", "delete", "cloud"), ("secret", "delete", "db")):
+        done = core(*words)
+        assert done.code == 5
+        assert "artifact store 'bucket'" in done.err
+        assert "core.yaml:" in done.err
+
+
+def test_one_whose_type_was_uninstalled(call: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    call("register", "cloud", *RIGHT)
+    monkeypatch.setenv("CORE_PLUGINS", "")
+    assert "no type 'memory'" in call("list-resources").out
+    assert call("list-resources", "-e").code == 0
+    assert call("list").out.count("cloud") == 1
+    assert call("verify", "cloud").code == 3
+    assert call("delete", "cloud").code == 0
+
+
+def test_two_who_change_one(call: Callable) -> None:
+    call("register", "cloud", *RIGHT)
+    with Workspace() as workspace:
+        mine = workspace.connectors.changed("cloud", given={"user": "mine"})
+        workspace.connectors.update(workspace.connectors.changed("cloud", given={"user": "theirs"}))
+        with pytest.raises(ConflictError, match="revision"):
+            workspace.connectors.update(mine)
+    assert rows(call, "list")[0]["settings"]["user"] == "theirs"
+
+
+def test_the_doctor_opens_every_secret(core: Callable, call: Callable, tmp_path: Path) -> None:
+    call("register", "cloud", *RIGHT)
+    found = {row["check"]: row for row in json.loads(core("doctor", "-o", "json").out)}
+    assert found["secrets"]["state"] == "ok"
+    (tmp_path / "home" / "secrets.key").chmod(0o644)
+    found = {row["check"]: row for row in json.loads(core("doctor", "-o", "json").out)}
+    assert found["secrets"]["state"] == "problem"
+    assert "other users" in found["secrets"]["detail"]
+
+
+def test_listings_import_no_sdk_and_no_cipher(python: Callable, call: Callable) -> None:
+    call("register", "cloud", *RIGHT)
+    heavy = {"boto3", "botocore", "cryptography", "pydantic", "rich", "ssl", "urllib3", "yaml"}
+    for words in (
+        ["secret", "list"],
+        ["service-connector", "list"],
+        ["service-connector", "list-types"],
+        ["service-connector", "describe", "cloud"],
+    ):
+        code = f"from core.cli import main; main({words!r}); import sys; print(*sorted({heavy!r} & set(sys.modules)), sep=',')"
+        assert python("-c", code).stdout.splitlines()[-1] == ""

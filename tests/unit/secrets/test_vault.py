@@ -99,7 +99,7 @@ def test_a_wrong_or_missing_key_is_named(tmp_path: Path) -> None:
     [
         ("", 0o600, "is empty"),
         ("short\n", 0o600, "no key"),
-        (new(), 0o644, r"other users \(mode 644\)"),
+        ("A" * 43 + "=", 0o644, r"other users \(mode 644\)"),
         ("keyring:12345678", 0o600, "cannot be used"),
     ],
 )

@@ -59,6 +59,10 @@ class SqliteCatalog(Catalog):
             check_revision(kind, name, there, revision)
             connection.execute(self._sql["delete"], (project, kind, name))
 
+    def sealed(self) -> bool:
+        """Whether any project keeps something that was encrypted."""
+        return bool(self.database.read(self._sql["sealed"], ()))
+
     def close(self) -> None:
         """See the port."""
         if self._own:
