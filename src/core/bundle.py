@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, InfrastructureError
 from core.execute import Task, environment_of
 from core.model.artifact import ArtifactRef
 from core.model.graph import node_data, node_of
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from core.model.spec import StepSpec
 
 VERSION = 1
+UNTOLD = 75
+"""Exit code of a job that was told nothing, or only a part of it: its driver died. Launching it again mends that."""
 LIFE = 7 * 86400.0
 """Seconds after which a job ends by itself, unless a step's `timeout` or a credential's life says less."""
 
@@ -117,29 +119,33 @@ def pack(bundle: Bundle) -> bytes:
 
 
 def unpack(data: bytes) -> Bundle:
-    """The bundle that `pack` wrote; raises `ConfigurationError` when it is cut, or another version's."""
+    """The bundle that `pack` wrote; raises `InfrastructureError` when it is cut, and `ConfigurationError`."""
     try:
         fields: dict[str, Any] = json.loads(data)
-        version = fields.pop("version")
-        if version == VERSION:
-            fields["node"] = node_of(fields["node"])
-            fields["inputs"] = {
-                node: {name: ArtifactRef.from_data(ref) for name, ref in outputs.items()}
-                for node, outputs in fields["inputs"].items()
-            }
-            fields["checkpoint"] = ArtifactRef.from_data(fields["checkpoint"]) if fields["checkpoint"] else None
-            fields["roots"], fields["secrets"] = tuple(fields["roots"]), tuple(fields["secrets"])
-            fields["environment"] = fields["environment"] or NOTHING
-            shipping = fields["shipping"]
-            fields["shipping"] = Shipping(**{**shipping, "folders": tuple(shipping["folders"])})
-            return Bundle(**fields)
-    except (ValueError, KeyError, TypeError) as error:
-        what = f"what this job should do can't be read ({len(data)} bytes): {type(error).__name__}: {error}"
-        raise ConfigurationError(
-            what, "the driver ended while it handed that over; it launches the job again"
-        ) from None
-    hint = "core is another version in the image than on the client: build the image again"
-    raise ConfigurationError(f"this core reads bundles of version {VERSION}, not {version}", hint)
+    except ValueError:
+        said = f"this job was told only a part of what it should do ({len(data)} bytes): its driver ended meanwhile"
+        raise InfrastructureError(said, "who goes on with the run launches it anew") from None
+    version = fields.pop("version", None)
+    if version != VERSION:
+        hint = "core is another version in the image than on the client: build the image again"
+        raise ConfigurationError(f"this core reads bundles of version {VERSION}, not {version!r}", hint)
+    inputs, kept, shipping = fields["inputs"], fields["checkpoint"], fields["shipping"]
+    return Bundle(**fields)._replace(
+        node=node_of(fields["node"]),
+        inputs={
+            node: {name: ArtifactRef.from_data(ref) for name, ref in outputs.items()}
+            for node, outputs in inputs.items()
+        },
+        checkpoint=ArtifactRef.from_data(kept) if kept else None,
+        roots=tuple(fields["roots"]),
+        secrets=tuple(fields["secrets"]),
+        environment=fields["environment"] or NOTHING,
+        shipping=Shipping(**shipping)._replace(folders=tuple(shipping["folders"])),
+    )
+
+
+def _refs(outputs: Mapping[str, Any]) -> Outputs:
+    return {name: ArtifactRef.from_data(ref) for name, ref in outputs.items()}
 
 
 def life_of(run: str, step: str, attempt: int) -> str:

@@ -147,6 +147,12 @@ class Capture:
         """An attempt begins in another process."""
         self._beside().open(step, attempt)
 
+    def forget_attempt(self, step: str, attempt: int) -> None:
+        """All that an attempt printed will be fed once more, by one who goes on with it."""
+        from core.logs import remove  # start-up time: few runs have another owner before
+
+        remove(self._folder, step, attempt)
+
     def close_attempt(self, step: str, attempt: int) -> None:
         """All that the attempt printed was fed."""
         if self._lanes is not None:

@@ -1,8 +1,8 @@
 """The road begun inside a job: `python -m core.entrypoint` performs one attempt and records what became of it.
 
 It reads a bundle (`core.bundle`) from its stdin, or from the file that `CORE_BUNDLE` names, and exits with 0 when the
-step returned, 1 when it failed, 6 when it can't be begun, 7 when its end could not be recorded, 143 when it was told to
-end. The driver goes by what is recorded, and by the code only where nothing is.
+step returned, 1 when it failed, 6 when it can't be begun, 7 when its end could not be recorded, 75 when the bundle is
+not whole, 143 when it was told to end. The driver goes by what is recorded, and by the code only where nothing is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from threading import Thread
 
 from core.builtin.journal.writer import JournalWriter
-from core.bundle import life_of, unpack
+from core.bundle import UNTOLD, life_of, unpack
 from core.errors import ConfigurationError, CoreError, InfrastructureError, explain, masked
 from core.execute import Bench, Result, error_data, perform
 from core.faults import failpoint
@@ -48,12 +48,21 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(TOLD))  # the first process of a container has no default
     try:
         bundle = unpack(_read())
-        code = Attempt(bundle).run()
     except CoreError as error:
         sys.stderr.write(f"{explain(error)}\n")
-        code = UNRECORDED if isinstance(error, InfrastructureError) else UNUSABLE
+        code = UNTOLD if isinstance(error, InfrastructureError) else UNUSABLE
+    else:
+        code = _attempted(bundle)
     sys.stdout.flush()
     os._exit(code)  # what a step left at work ends with it
+
+
+def _attempted(bundle: Bundle) -> int:
+    try:
+        return Attempt(bundle).run()
+    except CoreError as error:
+        sys.stderr.write(f"{explain(error)}\n")
+        return UNRECORDED if isinstance(error, InfrastructureError) else UNUSABLE
 
 
 def _read() -> bytes:
@@ -130,7 +139,7 @@ class Attempt:
             )
             result = self._perform(bench, witness)
             witness.testify(bundle.node.id, bundle.number, testimony(result))
-            failpoint("attempt.reported")
+            failpoint("job.reported")
         streams.flush()
         if result.state is StepState.COMPLETED:
             return 0

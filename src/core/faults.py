@@ -31,7 +31,7 @@ FAILPOINTS = frozenset(
         "job.wanted",  # driver: that an attempt is to be a job is durable, it is not launched
         "job.launched",  # driver: the job's handle is noted
         "job.ended",  # driver: the job has ended and its word is read, which is not recorded
-        "attempt.reported",  # job: what became of the attempt is durable
+        "job.reported",  # job: what became of the attempt is durable
         "attempt.started",  # the attempt's start is durable, its function has not been called
         "attempt.returned",  # the function has returned, no output is stored
         "attempt.saved",  # the outputs are stored, the attempt's end is not recorded

@@ -143,6 +143,16 @@ def offsets(folder: str) -> dict[str, list[int]]:
     return found
 
 
+def remove(folder: str, step: str, attempt: int) -> None:
+    """Forget what an attempt printed: it will be written anew from its beginning."""
+    name = stem(step, attempt)
+    for offset in offsets(folder).get(name, ()):
+        try:
+            os.unlink(os.path.join(folder, f"{name}+{offset}.log" if offset else f"{name}.log"))
+        except FileNotFoundError:
+            continue  # somebody else was at it
+
+
 class Reader:
     """Reads an attempt's log, also while it is written, and goes on where it stopped. It may not exist yet."""
 

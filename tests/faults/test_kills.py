@@ -24,7 +24,8 @@ sys.modules["faults_harness"] = harness
 _spec.loader.exec_module(harness)  # type: ignore[union-attr]
 
 SHAPES = list(harness.SHAPES)
-NAMES = sorted(name for name in FAILPOINTS if not name.startswith("integration."))  # tests/unit/integrations has those
+ELSEWHERE = ("integration.", "job.")  # tests/unit/integrations and test_jobs.py have those
+NAMES = sorted(name for name in FAILPOINTS if not name.startswith(ELSEWHERE))
 
 
 def cases() -> list[tuple[str, str, int]]:

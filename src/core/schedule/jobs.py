@@ -11,7 +11,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 
-from core.bundle import LIFE, bundle_of, life_of, pack
+from core.bundle import LIFE, UNTOLD, bundle_of, life_of, pack
 from core.errors import CoreError, ImageUnavailable, InfrastructureError, LeaseLostError, StoreError
 from core.faults import failpoint
 from core.interrupt import doze
@@ -103,6 +103,8 @@ class Work:
         """Whether nobody wants its output any more; read and set under the lock `log`."""
         self.silent = Event()
         """Set when all of its output has come."""
+        self.again = False
+        """Whether it was launched once more, because it had not heard what to do."""
         self.unknown = 0
         self.away: float | None = None
         """Since when the orchestrator can't be asked for it."""
@@ -164,6 +166,7 @@ class Jobs:
             return False
         del self._left[task.node.id]
         self._bench.emit(EventKind.JOB_TAKEN_OVER, *_key(task), now=True, on=launched.on)
+        self._bench.capture.forget_attempt(*_key(task))
         self._start(task, launched.handle)
         return True
 
@@ -389,11 +392,20 @@ class Jobs:
             self._finish(work, lost(work.task, f"what became of it can't be read: {error.message}"))
             return
         task, state = work.task, work.state
+        if testimony is None and state.exit_code == UNTOLD and not work.again:
+            self._anew(work)
+            return
         result = of_testimony(task, testimony.data) if testimony is not None else of_state(task, state)
         if work.wish:
             result = self._wished(work, result)
         failpoint("job.ended")
         self._finish(work, result)
+
+    def _anew(self, work: Work) -> None:
+        """Launch it once more, as the same attempt: the driver before died while it told it what to do."""
+        work.again, work.handle, work.state = True, None, None
+        work.silent.clear()
+        self._beside(self._follow, work)
 
     def _read(self, work: Work) -> Fact | None:
         """What the attempt says of itself; what else it recorded becomes part of the driver's own record."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from core.bundle import UNTOLD
 from core.errors import (
     TOLD,
     CoreError,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 SIGNALS = 128
 """An exit code above it tells of a signal."""
-_UNUSABLE = 6
+_UNUSABLE, _UNRECORDED = 6, 7
 _NO_PROGRAM = frozenset({126, 127})
 _FROM_OUTSIDE = frozenset({1, 2, 3, 9})
 
@@ -77,6 +78,10 @@ def _of_code(task: Task, code: int, reason: str) -> Result:
     if number > 0:
         hint = "a library that it calls crashed: the end of its log shows where"
         return _failed(StepCrashed(f"{step} was killed by signal {number}{reason}", hint))
+    if code == UNTOLD:
+        return lost(task, "its job was not told what to do")
+    if code == _UNRECORDED:
+        return lost(task, f"its end could not be recorded: see its log{reason}")
     if code in _NO_PROGRAM:
         hint = "see that its image has Python as `python`; the step's log has what the engine said"
         return _failed(StepCrashed(f"{step} could not begin: its job's program can't be started{reason}", hint))

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from core.model.job import Job
 
-UNUSABLE = 6
-"""Exit code of a job that was told nothing, or only half of it."""
+UNTOLD = 75
+"""Exit code of a job that was told nothing, or only a part of it: see `core.bundle`."""
 LOST = 255
 """Exit code of what was at work when the engine itself ended."""
 _GONE = 404
@@ -121,7 +121,7 @@ class DockerOrchestrator(Orchestrator):
         with self._told("asked"):
             found = self._created(client, job, image)
             state = client.inspect_container(found)["State"]
-            if state["Status"] in _ENDED and state["ExitCode"] == UNUSABLE:  # its driver died before it had told it
+            if state["Status"] in _ENDED and state["ExitCode"] == UNTOLD:  # its driver died before it had told it
                 self._remove(found)
                 found = self._created(client, job, image)
                 state = client.inspect_container(found)["State"]
