@@ -71,6 +71,8 @@ class Bundle(Value):
     inline_limit: int
     deadline: float
     """Seconds since 1970 at which it ends by itself."""
+    credentials: Mapping[str, Any] | None
+    """What opens the artifact store for a while: the fields of `Credentials`; None where it needs none."""
     shipping: Shipping
 
     def task(self, spec: StepSpec) -> Task:
@@ -81,7 +83,8 @@ class Bundle(Value):
 
 
 def bundle_of(bench: Bench, task: Task, shipping: Shipping, epoch: int, deadline: float) -> Bundle:
-    """What the job of `task` is told."""
+    """What the job of `task` is told. Raises what keeps its secrets and the store's credentials from being had."""
+    given = bench.store.credentials() if bench.store.credentials is not None else None
     spec, options = task.spec, task.spec.options
     environment = environment_of(bench, task)
     return Bundle(
@@ -99,6 +102,7 @@ def bundle_of(bench: Bench, task: Task, shipping: Shipping, epoch: int, deadline
         materializers=options.materializers,
         inline_limit=bench.inline_limit,
         deadline=deadline,
+        credentials={**given._asdict(), "values": dict(given.values)} if given is not None else None,
         shipping=shipping,
     )
 

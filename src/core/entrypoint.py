@@ -23,6 +23,7 @@ from core.mask import add_secret, learn
 from core.model.event import EventKind
 from core.model.states import Fault, StepState
 from core.names import locate, name_of
+from core.ports.service_connector import Credentials
 from core.record import Recorder
 from core.source import load_source
 from core.streams import Streams
@@ -93,6 +94,11 @@ class Witness(Recorder):
     def epoch(self) -> int:
         """The driver's."""
         return self._epoch
+
+    def __exit__(self, *_: object) -> None:
+        """Stop. The lease stays: the driver, which may be reading of it now, removes it."""
+        self._lease = None
+        super().__exit__()
 
     def _hear(self) -> None:
         """Nothing: the driver hears of wishes, and tells."""
@@ -202,7 +208,13 @@ def _open(bundle: Bundle) -> tuple[Registry, ArtifactStore]:
     from core.plugins.registry import Registry  # after the streams stand: what a plugin prints is the attempt's
 
     registry = Registry()
-    return registry, open_store(registry, bundle.shipping.store)
+    store = open_store(registry, bundle.shipping.store)
+    if bundle.credentials is not None:
+        given = Credentials(**bundle.credentials)
+        for value in given.values.values():
+            add_secret(str(value))
+        store.credentials = lambda: given
+    return registry, store
 
 
 def open_store(registry: Registry, entry: Mapping[str, Any]) -> ArtifactStore:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Self
 
+    from core.builtin.journal.store import JournalTrackingStore
     from core.bundle import Shipping
     from core.execute import Bench, Result, Task
     from core.model.event import Event as Fact
@@ -69,7 +70,7 @@ class Yard(Value):
     shipping: Shipping
     tracking: TrackingStore
     """The driver's own events."""
-    mailbox: TrackingStore
+    mailbox: JournalTrackingStore
     """Where jobs write theirs: the journal beside the artifacts."""
     epoch: Callable[[], int]
     """Of the driver's lease, now."""
@@ -148,6 +149,8 @@ class Jobs:
             self._drop(launched)
         for thread in self._threads:
             thread.join(self._grace + SETTLE)
+        if not self._bench.store.shared:  # nobody else reads of it there
+            _quietly(self._yard.mailbox.delete_run, self._bench.run)
         for name in self._prepared:
             _quietly(self._yard.orchestrators[name].finish, self._bench.run)
         self._works.clear()
@@ -453,6 +456,7 @@ class Jobs:
 
     def _end(self, work: Work) -> None:
         _quietly(work.orchestrator.cancel, work.handle)
+        _quietly(self._yard.mailbox.drop, life_of(self._bench.run, *work.key))
 
     def _drop(self, launched: Launched) -> None:
         """End the job of an owner before, with which nobody goes on."""

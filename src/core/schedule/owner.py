@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from core.builtin.journal.store import JournalTrackingStore
     from core.bundle import Shipping
     from core.execute import Outputs
     from core.model.artifact import ArtifactRef
@@ -71,7 +72,7 @@ class Conditions(Value):
     """Jobs that may be at work at a time."""
     shipping: Shipping | None = None
     """What every job is told."""
-    mailbox: TrackingStore | None = None
+    mailbox: JournalTrackingStore | None = None
     """Where jobs write their events: the journal beside the artifacts."""
     images: Mapping[str, str] = NOTHING
     """Image reference by digest, by node id."""

@@ -38,6 +38,8 @@ PATIENCE = 10.0
 MOST = 20_000
 """Events that wait at most; then they are read from the database once the store is back."""
 _WISHES = (EventKind.CANCEL_REQUESTED, EventKind.RUN_HELD)
+_OTHERS = (*_WISHES, EventKind.METADATA, EventKind.CHECKPOINT, EventKind.ATTEMPT_RETURNED)
+"""What others than its owner write of a run: wishes of people, and the words of jobs that outlive their driver."""
 
 
 class Mirrored(TrackingStore):
@@ -101,7 +103,7 @@ class Mirrored(TrackingStore):
         return lease
 
     def _facts(self, run: str) -> int:
-        return sum(event.kind not in _WISHES for event in self.inner.events(run))
+        return sum(event.kind not in _OTHERS for event in self.inner.events(run))
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """See the port. The thread renews the other one."""

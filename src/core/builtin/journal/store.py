@@ -10,7 +10,7 @@ import time
 
 from core.builtin.journal.batch import publish
 from core.builtin.journal.fold import fold
-from core.builtin.journal.layout import CLAIMS, LEASE, RUNS, folder_of, sort, spelled
+from core.builtin.journal.layout import CLAIMS, LEASE, RUNS, folder_of, lease_folder, sort, spelled
 from core.builtin.journal.leases import JournalClock, JournalLeases
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.errors import NotFoundError
@@ -217,6 +217,11 @@ class JournalTrackingStore(TrackingStore):
     def lease(self, name: str) -> Lease | None:
         """See the port."""
         return self._leases.lease(name)
+
+    def drop(self, name: str) -> None:
+        """Remove what is left of a lease that nobody will take again: an attempt's, when it is over."""
+        for each in list(self._area.names(lease_folder(name))):
+            self._area.remove(each.name)
 
     def claim(self, name: str, owner: str) -> bool:
         """See the port: a write; whether an owner is dead is not known here, its claim runs out after `CLAIMED`."""
