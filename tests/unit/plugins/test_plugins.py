@@ -223,7 +223,7 @@ def test_observers_take_the_arguments_they_name(install: Install) -> None:
         ("vm_aws", "'skypilot_aws', which is not built yet"),
         ("kubernetes", "'kubernetes', which is not built yet"),
         ("lokal", "did you mean 'local'"),
-        ("zzz", "installed: local"),
+        ("zzz", "installed: docker, local"),
     ],
 )
 def test_a_missing_flavor_says_what_to_do(name: str, hint: str) -> None:

@@ -74,7 +74,12 @@ def test_a_way_to_start_that_there_is_not_is_refused(rig, monkeypatch) -> None:
         rig(number)
 
 
+_enumerate = threading.enumerate
+
+
 def test_a_program_with_threads_is_not_forked(monkeypatch) -> None:
+    mine = threading.enumerate()  # tests before this one may have left some at work
+    monkeypatch.setattr(start.threading, "enumerate", lambda: [each for each in _enumerate() if each not in mine])
     assert start.why_not_fork() == ""
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait, name="mine")
