@@ -66,6 +66,7 @@ class Renewing:
         self._clock = clock
         self._early = 0.0
         self._held: Credentials | None = None
+        self._began = 0.0  # when what is held began to live
         self._begin(connector or recipe.build)
 
     def _begin(self, connector: Callable[[], ServiceConnector]) -> None:
@@ -75,9 +76,7 @@ class Renewing:
         self._lock = threading.Lock()
         self._round = 0
         self._failure: _Failure | None = None
-        self._renew_at = 0.0
-        if self._held is not None:
-            self._renew_at = self._due(self._held, self._clock())
+        self._renew_at = 0.0 if self._held is None else self._due(self._held, self._began)
 
     def __call__(self) -> Credentials:
         """Credentials that are valid now.
@@ -97,7 +96,7 @@ class Renewing:
         seen, held = self._round, self._held
         left = -1.0 if held is None else _left(held, self._clock())
         if not self._lock.acquire(timeout=min(left, PATIENCE) if left > 0 else -1):
-            return held or self._renewed()
+            return held if held is not None and _left(held, self._clock()) > 0 else self._renewed()
         try:
             if self._held is not None and self._clock() < self._renew_at:
                 return self._held
@@ -129,7 +128,7 @@ class Renewing:
             else:
                 self._round += 1
                 self._failure = None
-                self._held, self._renew_at = new, self._due(new, began)
+                self._held, self._began, self._renew_at = new, began, self._due(new, began)
                 return new
         raise AssertionError  # the last try returns or raises
 

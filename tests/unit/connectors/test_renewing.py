@@ -167,6 +167,39 @@ def test_a_fork_keeps_what_is_valid_and_then_renews_its_own(give: Renewing, clou
     assert give() is first
 
 
+def test_a_fork_does_not_begin_their_life_anew(give: Renewing, cloud: Cloud) -> None:
+    first = give()
+    cloud.clock.advance(69)
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        same = give() is first
+        cloud.clock.advance(11.5)
+        os.write(writer, bytes([same, give() is not first]))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert os.read(reader, 2) == bytes([True, True])
+
+
+def test_who_waits_is_never_given_what_has_ended(give: Renewing, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewing, "PATIENCE", 0.02)
+    first = give()
+    cloud.clock.advance(85)
+    cloud.delay = 0.2
+    thread = threading.Thread(target=give)
+    thread.start()
+    while len(cloud.calls) < 2:
+        time.sleep(0.001)
+    got: list[object] = []
+    waiter = threading.Thread(target=lambda: got.append(give()))
+    waiter.start()
+    cloud.clock.advance(20)  # it ends while both wait
+    waiter.join()
+    thread.join()
+    assert got[0] is not first
+    assert len(cloud.calls) == 2
+
+
 def test_a_pickle_holds_no_secret(cloud: Cloud, tmp_path: Path) -> None:
     vault = Vault(str(tmp_path))
     give = Renewing(Recipe("c", MEMORY, "password", {"password": "open sesame"}, vault), "memory-generic", "")
