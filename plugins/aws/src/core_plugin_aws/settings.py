@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from core.builtin.stores.settings import SHARED, TRUSTED
 from core_plugin_aws.uri import parse_registry
 
 MIB = 1 << 20
@@ -35,6 +36,8 @@ class S3Settings(BaseModel):
     storage_options: dict[str, Any] = Field(
         default_factory=dict, description="Options for s3fs, for what is not above."
     )
+    shared: bool | None = SHARED
+    trusted: bool = TRUSTED
 
     @field_validator("path")
     @classmethod

@@ -17,7 +17,7 @@ from core.builtin.journal.notes import Note, drop_note, read_note, replay_notes,
 from core.builtin.journal.sync import Exchange
 from core.errors import ConflictError, CoreError, LeaseLostError, StoreError
 from core.faults import failpoint
-from core.model.event import EventKind
+from core.model.event import TERMINAL, EventKind
 from core.ports.tracking_store import TrackingStore
 
 TYPE_CHECKING = False
@@ -37,9 +37,8 @@ PATIENCE = 10.0
 """Seconds for which the end of a run waits for a store that is away."""
 MOST = 20_000
 """Events that wait at most; then they are read from the database once the store is back."""
-_WISHES = (EventKind.CANCEL_REQUESTED, EventKind.RUN_HELD)
-_OTHERS = (*_WISHES, EventKind.METADATA, EventKind.CHECKPOINT, EventKind.ATTEMPT_RETURNED)
-"""What others than its owner write of a run: wishes of people, and the words of jobs that outlive their driver."""
+_FACTS = frozenset({*TERMINAL, EventKind.RUN_STARTED, EventKind.RUN_RESUMED, EventKind.RUN_ENDED})
+"""What only an owner of a run writes: no wishes of people, no words of jobs that outlive their driver."""
 
 
 class Mirrored(TrackingStore):
@@ -103,7 +102,7 @@ class Mirrored(TrackingStore):
         return lease
 
     def _facts(self, run: str) -> int:
-        return sum(event.kind not in _OTHERS for event in self.inner.events(run))
+        return sum(event.kind in _FACTS for event in self.inner.events(run))
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """See the port. The thread renews the other one."""

@@ -44,7 +44,7 @@ class JournalTrackingStore(TrackingStore):
 
     def __init__(self, area: ArtifactStore) -> None:
         self.uri = f"{area.uri}/{RUNS}"
-        self.trusted = {""}
+        self.trusted = {"", area.uri} if area.trusted else {""}
         self.aside: list[Aside] = []
         """Objects that could not be used, newest last."""
         self._area = area
@@ -53,6 +53,7 @@ class JournalTrackingStore(TrackingStore):
         self._opened: SqliteTrackingStore | None = None
         self._folder = ""
         self._seen: set[str] = set()
+        self._written: set[str] = set()
         self._own: dict[tuple[str, str], int] = {}  # by run and writer: the last seq, where all were written here
         self._marks: dict[str, LeaseMark] = {}
         self._looked = float("-inf")
@@ -64,6 +65,7 @@ class JournalTrackingStore(TrackingStore):
         if self._opened is None:
             self._folder = tempfile.mkdtemp(prefix="core-journal-")
             self._opened = SqliteTrackingStore(os.path.join(self._folder, "index.db"), self._clock)
+            self._opened.trusted = self.trusted
         return self._opened
 
     # events
@@ -87,6 +89,7 @@ class JournalTrackingStore(TrackingStore):
                     self._forget(run)
                 raise
             self._own.update(places)
+            self._written.update(names)
             if self._opened is not None:
                 if new:
                     self._index.append(events, None, documents)
@@ -118,7 +121,7 @@ class JournalTrackingStore(TrackingStore):
             return self._index.events(run, step)
 
     def news(self, run: str) -> list[Event]:
-        """Events of `run` that this object has neither read before nor appended while it read: one listing."""
+        """Events of `run` that others wrote and this object has not read before: one listing, cheap to ask often."""
         with self._lock:
             listing = sort(self._area.names(folder_of(run)))
             found: list[Event] = []
@@ -193,12 +196,17 @@ class JournalTrackingStore(TrackingStore):
             return self._index.latest(pipeline, step, project)
 
     def recorded(self, digest: str) -> bool:
-        """See the port. It says nothing about who wrote the event: see `trusted` in the settings of artifact stores."""
+        """See the port: what others wrote counts where the artifact store is trusted."""
+        return not self.trusted.isdisjoint(self.origins(digest))
+
+    def origins(self, digest: str) -> set[str]:
+        """See the port."""
         with self._lock:
-            if self._index.recorded(digest):
-                return True
-            self._refresh_all(fresh=True)
-            return self._index.recorded(digest)
+            found = self._opened.origins(digest) if self._opened is not None else set()
+            if "" not in found:
+                self._refresh_all(fresh=True)
+                found = self._index.origins(digest)
+            return found
 
     # leases and claims
 
@@ -277,16 +285,23 @@ class JournalTrackingStore(TrackingStore):
         if not new:
             return
 
-        def append(_: list[str], batch: Batch) -> None:
-            self._index.append(batch.events, None, batch.documents)
+        def append(names: list[str], batch: Batch) -> None:
+            if names[0] in self._written:
+                self._index.append(batch.events, None, batch.documents)
+                return
+            self._index.fold(self._area.uri, names, batch.events, batch.documents)
             if found is not None:
                 found.extend(batch.events)
 
-        folded = fold(self._area, new, append)
-        self._seen.update(folded.names)
-        for aside in folded.aside:
-            self._seen.add(aside.name)
-            self.aside.append(aside)
+        for some in (
+            [name for name in new if name in self._written],
+            [name for name in new if name not in self._written],
+        ):
+            folded = fold(self._area, some, append)
+            self._seen.update(folded.names)
+            for aside in folded.aside:
+                self._seen.add(aside.name)
+                self.aside.append(aside)
 
     def _forget(self, run: str) -> None:
         """Let the next look at `run` begin anew."""

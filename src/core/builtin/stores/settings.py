@@ -7,31 +7,29 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+SHARED = Field(
+    default=None,
+    description="Whether other machines use it too: then runs are recorded beside the artifacts, for all of them. "
+    "Default: when it is not on this machine.",
+)
+TRUSTED = Field(
+    default=False,
+    description="Whether all who can write there may run code as you: then pickles of their runs are loaded.",
+)
 
-class SharedSettings(BaseModel):
-    """What every store may be told about the others who use it."""
+
+class LocalSettings(BaseModel):
+    """Settings of the `local` flavor."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    shared: bool | None = Field(
-        default=None,
-        description="Whether other machines use it too: then runs are recorded beside the artifacts, for all of them. "
-        "Default: when it is not on this machine.",
-    )
-    trusted: bool = Field(
-        default=False,
-        description="Whether all who can write there may run code as you: then pickles of their runs are loaded.",
-    )
-
-
-class LocalSettings(SharedSettings):
-    """Settings of the `local` flavor."""
 
     path: str = Field(description="Folder that keeps the artifacts; made when it is not there.")
     durability: Literal["process", "power"] = Field(
         default="process",
         description="What a published artifact survives: the death of any process, or also a loss of power (fsync).",
     )
+    shared: bool | None = SHARED
+    trusted: bool = TRUSTED
 
     @field_validator("path")
     @classmethod
@@ -40,11 +38,15 @@ class LocalSettings(SharedSettings):
         return os.path.abspath(os.path.expanduser(path))
 
 
-class FsspecSettings(SharedSettings):
+class FsspecSettings(BaseModel):
     """Settings of the `fsspec` flavor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str = Field(description="URL of the folder or bucket, such as `s3://bucket/prefix` or `memory://artifacts`.")
     storage_options: dict[str, Any] = Field(default_factory=dict, description="Options for the fsspec file system.")
     retry_seconds: float = Field(
         default=60.0, ge=0, le=3600, description="Seconds to try again for while the storage is overloaded or away."
     )
+    shared: bool | None = SHARED
+    trusted: bool = TRUSTED
