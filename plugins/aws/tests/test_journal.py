@@ -1,13 +1,18 @@
-"""The journal of runs in a bucket: the tracking store's suite, and what it costs in requests."""
+"""The journal of runs in a bucket: a little of the tracking store's suite with each change, all of it with CORE_FAULTS=1."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
 from core.builtin.journal.store import JournalTrackingStore
+from core.errors import ConflictError, EventConflictError, LeaseLostError
+from core.testing.suites.sample import completed, ended, run_id, started
 from core.testing.suites.tracking_store import TrackingStoreSuite
 
 
+@pytest.mark.skipif(os.environ.get("CORE_FAULTS") != "1", reason="two minutes: CORE_FAULTS=1 runs it")
 class TestJournalInS3(TrackingStoreSuite):
     @pytest.fixture(autouse=True)
     def _bucket(self, s3):
@@ -16,6 +21,28 @@ class TestJournalInS3(TrackingStoreSuite):
     def make_store(self, folder):
         return JournalTrackingStore(self._s3())
 
-    @pytest.mark.parametrize("seed", range(1))
+    @pytest.mark.parametrize("seed", range(2))
     def test_the_order_of_arrival_does_not_matter(self, fresh, seed):  # each asks the server hundreds of times
         super().test_the_order_of_arrival_does_not_matter(fresh, seed)
+
+
+def test_two_that_share_a_bucket(s3):
+    area = s3()
+    one, two = JournalTrackingStore(area), JournalTrackingStore(area)
+    old = one.acquire(run_id(1), "one", 0.1)
+    one.append([started(), completed()], old, {"d": "text"})
+    one.append([completed()], old)
+    assert (two.events(run_id(1)), two.document("d")) == ([started(), completed()], "text")
+    with pytest.raises(EventConflictError):
+        two.append([completed(at=7.0)])
+    new = two.acquire(run_id(1), "two", 60)
+    assert (new.epoch, one.lease(run_id(1)).owner) == (2, "two")
+    with pytest.raises(LeaseLostError):
+        one.append([ended()], old)
+    with pytest.raises(ConflictError):
+        one.acquire(run_id(1), "one", 60)
+    assert [row.state for row in one.runs()] == ["running"]
+    two.append([ended(epoch=2, writer="x")], new)
+    assert [row.state for row in one.runs()] == ["completed"]
+    for store in (one, two):
+        store.close()
