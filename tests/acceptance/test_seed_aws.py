@@ -1,0 +1,69 @@
+"""The seed page's commands for AWS, as they stand there, against AWS on this machine; then the example trains on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("core_plugin_aws")
+pytest.importorskip("sklearn")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "training" / "run.py"
+LIST = "core service-connector list-resources --resource-type kubernetes-cluster -e"
+COMMANDS = f"""
+core integration install aws -y
+AWS_PROFILE=<p> core service-connector register cloud_connector --type aws --auto-configure
+{LIST}
+core artifact-store register cloud_artifact_store -f s3 --path=s3://BUCKET
+core artifact-store connect cloud_artifact_store --connector cloud_connector
+core container-registry register cloud_container_registry -f aws --uri=<ACCOUNT>.dkr.ecr.<REGION>.amazonaws.com
+core container-registry connect cloud_container_registry --connector cloud_connector
+core stack register minimal_cloud_stack -o default -a cloud_artifact_store -c cloud_container_registry
+core stack set minimal_cloud_stack
+""".strip().splitlines()
+
+
+class Person:
+    """Somebody who runs the platform, with a profile `work` in her AWS configuration."""
+
+    def __init__(self, folder, aws, registry, config):
+        self.folder = folder
+        self.words = {"<p>": "work", "BUCKET": aws.bucket(), "<ACCOUNT>": "123456789012", "<REGION>": aws.region}
+        user = aws.user({"Effect": "Allow", "Action": "*", "Resource": "*"})
+        (config / "config").write_text(f"[profile work]\nregion = {aws.region}\nendpoint_url = {aws.endpoint}\n")
+        keys = f"aws_access_key_id = {user.access_key_id}\naws_secret_access_key = {user.secret_access_key}\n"
+        (config / "credentials").write_text(f"[work]\n{keys}")
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {"PATH": path, "NO_COLOR": "1", "COLUMNS": "200", "CORE_DISPLAY": "none"}
+        self.environment |= {"AWS_ENDPOINT_URL_ECR_REGISTRY": f"http://{registry.host}"}
+
+    @property
+    def bucket(self):
+        return self.words["BUCKET"]
+
+    def types(self, line):
+        for word, meaning in self.words.items():
+            line = line.replace(word, meaning)
+        command = ["/bin/sh", "-c", line]
+        options = {"cwd": self.folder, "env": os.environ | self.environment, "stdin": subprocess.DEVNULL}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+def test_the_seed_page(aws, oci_registry_ecr, no_aws, tmp_path):
+    person = Person(tmp_path, aws, oci_registry_ecr, no_aws)
+    cluster = aws.cluster()
+    said = {line: person.types(line) for line in COMMANDS}
+    assert cluster in said[LIST]
+    shutil.copy(EXAMPLE, tmp_path / "run.py")
+    assert "'linear': 0.9" in person.types("python run.py --training-pipeline")
+    (run,) = json.loads(person.types("core runs list -o json"))
+    assert (run["state"], run["stack"]) == ("completed", "minimal_cloud_stack")
+    keys = [item["Key"] for item in aws.client("s3").list_objects_v2(Bucket=person.bucket)["Contents"]]
+    assert len([key for key in keys if len(key) == 65 and key[1] == "/"]) >= 6
