@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
@@ -12,7 +13,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from s3fs import S3FileSystem
 
-from core.builtin.stores.retry import Patience, code_of
+from core.builtin.stores.retry import Patience, chain, code_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ SLOWEST = 64 * 1024
 """Bytes a second that a request must reach at least."""
 CONCURRENCY = 4
 """Parts of one artifact that travel at the same time."""
+MARK = "core-writer"
+"""Metadata of an object that must be new: tells one's own first try, whose answer was lost, from somebody else's."""
 FRESH = 60.0
 """Seconds of life up to which credentials are asked for again before each request."""
 
@@ -41,6 +44,9 @@ class PatientS3(S3FileSystem):  # type: ignore[misc]
     async def _call_s3(self, method: str, *words: Any, **options: Any) -> Any:
         tries = 0
         usual = super()._call_s3
+        mark = uuid4().hex if "IfNoneMatch" in options else ""
+        if mark:
+            options["Metadata"] = {**options.get("Metadata", {}), MARK: mark}
         body = options.get("Body", b"")
         seconds = (
             self.request_timeout + (len(body) if isinstance(body, bytes | bytearray | memoryview) else 0) / SLOWEST
@@ -53,18 +59,20 @@ class PatientS3(S3FileSystem):  # type: ignore[misc]
 
         try:
             return await self.patience.call_async(once)
-        except FileExistsError:
-            if tries > 1 and await self._is_ours(options):
-                return {}  # the first try came through, only its answer was lost
-            raise
         except FileNotFoundError:
             if method == "complete_multipart_upload" and tries > 1:
-                return {}  # the same; who publishes looks whether it is there
+                return {}  # the first try came through, only its answer was lost; `publish` looks whether it is there
+            raise
+        except OSError as error:
+            there = any(code_of(one) == "PreconditionFailed" for one in chain(error))
+            if mark and there and await self._wrote(options["Bucket"], options["Key"], mark):
+                return {}  # the same; aiohttp too sends a request again that a connection swallowed
             raise
 
-    async def _is_ours(self, options: dict[str, Any]) -> bool:
-        found = await self.range(options["Bucket"], options["Key"], 0, len(options["Body"]) + 1)
-        return found == bytes(options["Body"])
+    async def _wrote(self, bucket: str, key: str, mark: str) -> bool:
+        """Whether the object is the one that we marked so."""
+        found = await self._call_s3("head_object", Bucket=bucket, Key=key)
+        return bool(found.get("Metadata", {}).get(MARK) == mark)
 
     async def range(self, bucket: str, key: str, start: int, length: int) -> bytes:
         """Up to `length` bytes from `start` on; fewer at the end of the object. Raises `FileNotFoundError`."""

@@ -125,9 +125,10 @@ class Aws(Value):
         """What the API server of `cluster` says to `token`: `arn` of whom it lets in, or `error`."""
         return _post(self.endpoint, "/core/cluster-token", {"token": token, "cluster": cluster})
 
-    def lifetime(self, seconds: float | None) -> None:
-        """Let sessions and logins made from now on live `seconds` at most; None: as long as they ask for."""
-        _post(self.endpoint, "/core/lifetime", {"seconds": seconds})
+    def lifetime(self, owner: Keys | str, seconds: float) -> None:
+        """Let sessions and logins that this user or role (an ARN) gets from now on live `seconds` at most."""
+        name = owner.user if isinstance(owner, Keys) else owner.rpartition("/")[2]
+        _post(self.endpoint, "/core/lifetime", {name: seconds})
 
 
 def start_aws(place: Place) -> dict[str, Any]:

@@ -63,7 +63,6 @@ def install(folder: Path) -> None:
 def _login(self: Any) -> ActionResult:
     """`GetAuthorizationToken`: a new password that the realm knows."""
     token = secrets.token_urlsafe(48)
-    expires = time.time() + aws_sessions.capped(HOURS * 3600)
     owner = None
     if "Authorization" in self.headers:
         try:
@@ -72,6 +71,7 @@ def _login(self: Any) -> ActionResult:
             )
         except CreateAccessKeyFailure:
             owner = None  # authorisation is off: nobody asks whose it is
+    expires = time.time() + aws_sessions.capped(HOURS * 3600, owner.arn if owner else "")
     _logins[token] = (expires, owner, self.region)
     data = {
         "authorizationToken": b64encode(f"AWS:{token}".encode()).decode(),

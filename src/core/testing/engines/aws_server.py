@@ -43,7 +43,7 @@ class Application:
         elif request.path == "/core/cluster-token":
             status, body = aws_realm.verify_cluster_token(**json.loads(request.data))
         elif request.path == "/core/lifetime":
-            aws_sessions.lifetime = json.loads(request.data)["seconds"]
+            aws_sessions.lifetimes.update(json.loads(request.data))
             status, body = 200, {}
         else:
             status, body = 404, {"error": f"no {request.path}"}

@@ -29,8 +29,8 @@ from moto.sts.models import STSBackend
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-lifetime: float | None = None
-"""Seconds that new sessions and logins live at most."""
+lifetimes: dict[str, float] = {}
+"""Seconds that new sessions and logins live at most, by name of the user or role that they are of."""
 DENY_ALL = '{"Version": "2012-10-17", "Statement": []}'
 PERMISSIONS = {"s3:HeadBucket": "s3:ListBucket", "s3:HeadObject": "s3:GetObject"}
 """Permissions that moto calls by their operations."""
@@ -45,7 +45,7 @@ class Session:
         self.policy = policy
         """Narrows what the owner may do; empty: does not."""
         self.arn = arn
-        self.expires = datetime.now(UTC) + timedelta(seconds=capped(seconds))
+        self.expires = datetime.now(UTC) + timedelta(seconds=capped(seconds, owner.arn))
 
     def create_credentials(self) -> Credentials:
         """For checking signatures."""
@@ -56,9 +56,9 @@ class Session:
         return self.owner.collect_policies()  # type: ignore[no-any-return]
 
 
-def capped(seconds: float) -> float:
-    """How long something lives that would live `seconds`."""
-    return seconds if lifetime is None else min(seconds, lifetime)
+def capped(seconds: float, arn: str) -> float:
+    """How long something of `arn` lives that would live `seconds`."""
+    return min([seconds, *(limit for name, limit in lifetimes.items() if name in arn.split("/"))])
 
 
 def find_key(account_id: str, partition: str, access_key_id: str, headers: Mapping[str, str]) -> Any:

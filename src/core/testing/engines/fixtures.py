@@ -11,6 +11,7 @@ import pytest
 from core.testing.engines.aws import VARIABLES, Aws, start_aws, start_ecr
 from core.testing.engines.base import import_base_image
 from core.testing.engines.docker import DockerEngine, start_docker
+from core.testing.engines.proxy import FaultProxy
 from core.testing.engines.registry import RegistryServer, htpasswd, start_registry
 from core.testing.engines.shared import Absent, Engines
 
@@ -84,6 +85,20 @@ def aws(engines: Engines) -> Aws:
 def oci_registry_ecr(engines: Engines, aws: Aws) -> RegistryServer:
     """A container registry that takes ECR logins of `aws` only, for repositories that exist there."""
     return RegistryServer.from_data(_started(engines, "registry-ecr", lambda place: start_ecr(place, aws)))
+
+
+@pytest.fixture
+def fault_proxy() -> Iterator[Callable[[str], FaultProxy]]:
+    """Makes a proxy before a server, such as `fault_proxy(aws.endpoint)`, that fails, slows and counts requests."""
+    made: list[FaultProxy] = []
+
+    def before(target: str) -> FaultProxy:
+        made.append(FaultProxy(target))
+        return made[-1]
+
+    yield before
+    for proxy in made:
+        proxy.close()
 
 
 @pytest.fixture
