@@ -38,8 +38,13 @@ def write_layer(files: Iterable[SourceFile], folder: str, out: BinaryIO) -> Laye
     No times, no owners of this machine; of rights only whether a file can be run. Raises `ConfigurationError` for a
     file that can't be read or changes meanwhile.
     """
+    return pack(_tar(files, folder), out)
+
+
+def pack(tar: Iterable[bytes], out: BinaryIO) -> Layer:
+    """Compress a tar that comes in pieces."""
     packer = _Packer(out)
-    for piece in _tar(files, folder):
+    for piece in tar:
         packer.write(piece)
     return packer.close()
 

@@ -62,7 +62,7 @@ class Changes(Value):
 
 
 def read_image(repository: Repository, version: str, platform: str) -> Image:
-    """The image with this tag or digest, of an index the one for `platform` (`linux/amd64`).
+    """The image with this tag or digest, of an index the one for `platform` (`linux/amd64`; empty: whichever).
 
     Raises `NotFoundError`, and `ConfigurationError` when there is none for that platform.
     """
@@ -82,7 +82,7 @@ def read_image(repository: Repository, version: str, platform: str) -> Image:
 
 def fits(has: str, wanted: str) -> bool:
     """Whether an image for platform `has` runs where `wanted` does; a variant counts only where both name one."""
-    return has == wanted or has.startswith(f"{wanted}/") or wanted.startswith(f"{has}/")
+    return not wanted or has == wanted or has.startswith(f"{wanted}/") or wanted.startswith(f"{has}/")
 
 
 def derived(image: Image, layer: Layer, changes: Changes) -> tuple[bytes, bytes]:

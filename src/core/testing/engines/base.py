@@ -1,4 +1,4 @@
-"""A base image without any registry to pull from: this machine's Python, its libraries, and busybox for a shell."""
+"""A base image without any registry to pull from: this machine's Python, what core needs, and busybox for a shell."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tempfile
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.image.layer import pack
+from core.oci.reference import parse_reference
+from core.oci.repository import Repository
 from core.testing.engines.shared import Absent, program
+from core.testing.tiny_image import push_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-    from core.testing.engines.docker import DockerEngine
     from core.testing.engines.registry import RegistryServer
 
 UNWANTED = {
     *("test", "tests", "idlelib", "turtledemo", "tkinter", "lib2to3", "ensurepip"),
-    *("site-packages", "dist-packages", "__pycache__"),
+    *("site-packages", "dist-packages", "distutils"),
 }
 """Folders of the standard library that no step needs."""
 PACKAGES = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g")
@@ -35,31 +40,21 @@ FILES = {
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "etc/nsswitch.conf": "hosts: files dns\n",
 }
-NAME = "core/base:latest"
 
 
-def import_base_image(engine: DockerEngine, registry: RegistryServer) -> str:
-    """Make the image, give it to the engine and push it to the registry; gives its reference by digest."""
-    import docker  # an optional SDK as far as most tests go
-
-    client = docker.DockerClient(base_url=engine.host, version="auto")
-    try:
-        stream = io.BytesIO()
-        write_base(stream)
-        config = f"ENV PATH={os.path.dirname(_python())}:/usr/local/bin:/usr/bin:/bin"
-        name, tag = NAME.split(":")
-        client.api.import_image_from_data(stream.getvalue(), repository=name, tag=tag, changes=[config])
-        repository = f"{registry.host}/core/base"
-        client.images.get(NAME).tag(repository, "latest")
-        told = client.images.push(repository, "latest", stream=True, decode=True)
-        digests = [line["aux"]["Digest"] for line in told if "aux" in line]
-        return f"{repository}@{digests[0]}"
-    finally:
-        client.close()
+def push_base_image(registry: RegistryServer) -> str:
+    """Make the image and push it to the registry; gives its reference by digest."""
+    with tempfile.TemporaryFile() as plain, tempfile.TemporaryFile() as packed:
+        write_base(plain)
+        plain.seek(0)
+        layer = pack(iter(lambda: plain.read(1 << 20), b""), packed)
+        settings = {"Env": [f"PATH={os.path.dirname(_python())}:/usr/local/bin:/usr/bin:/bin"], "Cmd": ["sh"]}
+        with Repository(parse_reference(f"{registry.host}/core/base"), push=True) as repository:
+            return push_image(repository, "latest", layer, packed, settings)
 
 
 def write_base(stream: BinaryIO) -> None:
-    """Write the root of the file system as a tar, about 90 MB."""
+    """Write the root of the file system as a tar, about 140 MB."""
     shell = program("busybox")
     roots = [_python(), *_standard_library(), *_pip()]
     with tarfile.open(fileobj=stream, mode="w") as tar:
@@ -67,8 +62,12 @@ def write_base(stream: BinaryIO) -> None:
         root.add_frame()
         paths = dict.fromkeys(path for root in roots for path in _files(root))
         binaries = [path for path in paths if path == _python() or re.search(r"\.so(\.|$)", path)]
+        modules = dict(_dependencies("core"))
+        binaries += [path for path in modules.values() if re.search(r"\.so(\.|$)", path)]
         for path in [*paths, *_libraries(binaries), shell]:
             root.add_file(path)
+        for name, path in modules.items():
+            root.add_file(path, name)
         for name in ("python", "python3"):
             root.add_link(f"usr/local/bin/{name}", _python())
         for applet in _output([shell, "--list"]).split():
@@ -99,13 +98,31 @@ def _pip() -> list[str]:
     return done.stdout.split("\n")[:2]
 
 
+def _dependencies(package: str) -> Iterator[tuple[str, str]]:
+    """Every file of the packages that `package` needs, where it goes and where it is: a build then installs none."""
+    from packaging.requirements import Requirement  # pytest brings it
+
+    place = sysconfig.get_path("purelib", vars={"base": sys.base_prefix}).lstrip("/")
+    todo, seen = [package], {package}
+    while todo:
+        found = distribution(todo.pop())
+        for text in found.requires or ():
+            needed = Requirement(text)
+            if needed.name.lower() not in seen and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
+                seen.add(needed.name.lower())
+                todo.append(needed.name)
+        for file in [] if found.name == package else found.files or ():
+            if ".." not in file.parts and os.path.isfile(str(found.locate_file(file))):
+                yield f"{place}/{file}", str(found.locate_file(file))
+
+
 def _files(root: str) -> Iterator[str]:
     if os.path.isfile(root):
         yield root
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in UNWANTED and not name.startswith("config-"))
         for name in sorted(names):
-            if not name.endswith((".a", ".pyc")) and not name.startswith("_tkinter"):
+            if not name.endswith((".a", ".opt-1.pyc", ".opt-2.pyc")) and not name.startswith("_tkinter"):
                 yield os.path.join(folder, name)
 
 
@@ -139,17 +156,18 @@ class _Root:
         for name, text in FILES.items():
             self.add_bytes(name, text.encode())
 
-    def add_file(self, path: str) -> None:
-        """A file under the path that it has here; a link with what it points to."""
+    def add_file(self, path: str, name: str = "") -> None:
+        """A file under `name` or the path that it has here; a link with what it points to."""
         real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         if os.path.islink(real):
             self.add_link(real.lstrip("/"), os.readlink(real))
             self.add_file(os.path.realpath(real))
-        elif self._new(real.lstrip("/")):
+        elif self._new(name or real.lstrip("/")):
             with open(real, "rb") as file:
-                entry = tarfile.TarInfo(real.lstrip("/"))
+                entry = tarfile.TarInfo(name or real.lstrip("/"))
                 status = os.fstat(file.fileno())
                 entry.size, entry.mode = status.st_size, status.st_mode & 0o777
+                entry.mtime = int(status.st_mtime)  # compiled bytecode is good for the time of its source
                 self.tar.addfile(entry, file)
 
     def add_link(self, name: str, target: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.testing.engines.aws import VARIABLES, Aws, start_aws, start_ecr
-from core.testing.engines.base import import_base_image
+from core.testing.engines.base import push_base_image
 from core.testing.engines.docker import DockerEngine, start_docker
 from core.testing.engines.proxy import FaultProxy
 from core.testing.engines.registry import RegistryServer, htpasswd, start_registry
@@ -131,11 +131,11 @@ def docker_engine(engines: Engines) -> DockerEngine:
 
 
 @pytest.fixture(scope="session")
-def base_image(engines: Engines, docker_engine: DockerEngine, oci_registry: RegistryServer) -> str:
-    """An image with this very Python, by digest in `oci_registry`; the engine has it too."""
+def base_image(engines: Engines, oci_registry: RegistryServer) -> str:
+    """An image with this very Python and what core needs, but not core; by digest in `oci_registry`."""
 
     def make(_: object) -> dict[str, object]:
-        return {"reference": import_base_image(docker_engine, oci_registry)}
+        return {"reference": push_base_image(oci_registry)}
 
     return str(_started(engines, "base", make)["reference"])
 
