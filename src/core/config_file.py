@@ -100,13 +100,21 @@ class _Reader(YamlFile):
         )
 
     def _image(self, value: Any, line: int) -> ImageSettings:
+        texts = ("base_image", "python_version", "ignore_file", "code_limit", "platform", "dockerfile", "build_context")
         readers: dict[str, Callable[[Any, int], Any]] = {
-            "base_image": self.text,
-            "requirements": self.texts,
+            **dict.fromkeys(texts, self.text),
+            "requirements": self._requirements,
             "apt_packages": self.texts,
             "environment": self._text_mapping,
+            "include": self.texts,
+            "build_secrets": self._text_mapping,
+            "skip_build": self._flag,
         }
         return ImageSettings(**self.each(self.mapping(value, line), readers, "key", " of image"))
+
+    def _requirements(self, value: Any, line: int) -> tuple[str, ...] | str:
+        """A list of requirements, or the path of a file."""
+        return self.texts(value, line) if isinstance(value, list) else self.text(value, line)
 
     def _text_mapping(self, value: Any, line: int) -> dict[str, str]:
         mapping = self.mapping(value, line)

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from core.ports.service_connector import ConnectorType
 
 
+_REGISTRIES = (
+    ("default", "OciRegistry", "Any registry that speaks the OCI distribution API."),
+    ("dockerhub", "DockerHubRegistry", "Docker Hub."),
+    ("github", "GitHubRegistry", "GitHub's container registry."),
+    ("gitlab", "GitLabRegistry", "GitLab's container registry."),
+)
+
+
 @hookimpl
 def core_flavors() -> list[Flavor]:
     """The flavors that need nothing but the machine."""
@@ -39,6 +47,22 @@ def core_flavors() -> list[Flavor]:
             "fsspec",
             "core.builtin.stores.fsspec:FsspecArtifactStore",
             "Keeps artifacts in any filesystem that fsspec knows.",
+        ),
+        *(
+            Flavor("container_registry", name, f"core.builtin.registries.oci:{cls}", doc)
+            for name, cls, doc in _REGISTRIES
+        ),
+        Flavor(
+            "image_builder",
+            "registry",
+            "core.builtin.image_builders.registry:RegistryImageBuilder",
+            "Puts code on top of its environment in the registry itself, with no engine.",
+        ),
+        Flavor(
+            "image_builder",
+            "docker",
+            "core.builtin.image_builders.docker:DockerImageBuilder",
+            "Builds and pushes images with a Docker engine.",
         ),
     ]
 

@@ -55,16 +55,34 @@ class Resources(Value):
 
 
 class ImageSettings(Value):
-    """What the container image of a step needs."""
+    """What the container image of a step needs. What a step does not say, its pipeline's settings say."""
 
     base_image: str | None = None
     """Image to build on; by default a slim Python of the client's version."""
-    requirements: tuple[str, ...] = ()
-    """pip requirements."""
+    python_version: str | None = None
+    """Such as `"3.12"`; by default the client's. With a base image of your own: what it must have."""
+    requirements: tuple[str, ...] | str | None = None
+    """pip requirements, or the path of a file with them; by default the project's `uv.lock` or `pyproject.toml`."""
     apt_packages: tuple[str, ...] = ()
     """Debian packages."""
     environment: Mapping[str, str] = NOTHING
-    """Environment variables set in the image."""
+    """Environment variables set in the image; no secrets: everybody who can pull it reads them."""
+    include: tuple[str, ...] = ()
+    """Files that travel though the ignore file leaves them out, as patterns of `.gitignore`."""
+    ignore_file: str | None = None
+    """File of patterns to use in place of `.coreignore` and `.gitignore`."""
+    code_limit: str | None = None
+    """Size of the project's files above which they are refused, with its unit; by default 500 MB."""
+    build_secrets: Mapping[str, str] = NOTHING
+    """Name to a reference `{{secret.key}}`: while the environment is built, `/run/secrets/NAME` holds it."""
+    platform: str | None = None
+    """Such as `linux/arm64`; by default this machine's processor, on Linux."""
+    dockerfile: str | None = None
+    """A Dockerfile of your own that makes the environment, in place of `base_image`."""
+    build_context: str | None = None
+    """Folder that it may copy from; by default none, so that changed code builds nothing."""
+    skip_build: bool = False
+    """Whether `base_image` holds all that steps need, code and core included: then nothing is built."""
 
 
 class StepOptions(Value):
@@ -163,6 +181,8 @@ class PipelineOptions(Value):
     """Whether the first failure also stops the branches that do not depend on it."""
     workers: int | None = None
     """Processes that run its steps side by side, 0 for one a core; None as the settings say."""
+    image: ImageSettings | None = None
+    """What its steps need in their containers."""
 
 
 class RunOptions(Value):

@@ -41,6 +41,10 @@ class Component:
         """Id of the resource that this component needs credentials for, such as `s3://BUCKET`; empty: any."""
         return ""
 
+    def requirements(self) -> tuple[str, ...]:
+        """What pip must install in a step's container for this one to work there, beside the package it comes from."""
+        return ()
+
     def verify(self) -> None:
         """Try whether it can be used, with one or two cheap calls: at registration, and before a run.
 

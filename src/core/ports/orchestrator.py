@@ -28,6 +28,8 @@ class Orchestrator(Component, ABC):
     type: ClassVar[str] = "orchestrator"
     capabilities: ClassVar[frozenset[str]] = frozenset()
     """Names from `CAPABILITIES`; the conformance suite tests what is declared."""
+    needs_image: ClassVar[bool] = False
+    """Whether its jobs run in container images: core then makes one for each step before the first is launched."""
     slots: int = 16
     """Jobs that may be at work at a time where nobody says how many."""
     folders: bool = False

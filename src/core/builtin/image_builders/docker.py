@@ -1,0 +1,72 @@
+"""The `docker` image builder: environment and code by a Docker engine; works without a registry, for that engine."""
+
+from __future__ import annotations
+
+from core.builtin.image_builders.engine import Engine, connect
+from core.errors import InfrastructureError
+from core.image.base import login_for
+from core.ports.image_builder import ImageBuilder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar
+
+    from core.ports.container_registry import ContainerRegistry
+    from core.ports.image_builder import Code, Recipe
+
+
+class DockerImageBuilder(ImageBuilder):
+    """Where the stack has no registry, images stay on the engine and go by their ids."""
+
+    flavor: ClassVar[str] = "docker"
+    Settings: ClassVar[Any] = "core.builtin.image_builders.settings:BuilderSettings"
+
+    def __init__(self, settings: Any = None) -> None:
+        super().__init__(settings)
+        self.repository = settings.repository if settings is not None else "core"
+        self.host = settings.host if settings is not None else ""
+        self._engine: Engine | None = None
+
+    def find(self, tag: str, registry: ContainerRegistry | None) -> str:
+        if registry is None:
+            return self.engine.find(f"{self.repository}:{tag}")
+        from core.builtin.image_builders.registry import RegistryImageBuilder  # it knows how to ask a registry
+
+        finder = RegistryImageBuilder(self.settings)
+        try:
+            return finder.find(tag, registry)
+        finally:
+            finder.close()
+
+    def environment(
+        self, recipe: Recipe, tag: str, registry: ContainerRegistry | None, say: Callable[[str], None]
+    ) -> str:
+        return self._kept(self.engine.build(recipe, login_for(recipe.base, registry), say), tag, registry)
+
+    def code(self, environment: str, code: Code, tag: str, registry: ContainerRegistry | None) -> str:
+        login = registry.login() if registry is not None else None
+        return self._kept(self.engine.add(environment, code, login), tag, registry)
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; raises `InfrastructureError` when there is none."""
+        if self._engine is None:
+            self._engine = connect(self.host)
+        if self._engine is None:
+            raise InfrastructureError(
+                "image builder 'docker' finds no Docker engine",
+                "start Docker, or name one (DOCKER_HOST, or its `host`)",
+            )
+        return self._engine
+
+    def _kept(self, image: str, tag: str, registry: ContainerRegistry | None) -> str:
+        if registry is None:
+            self.engine.tag(image, self.repository, tag)
+            return image
+        registry.ensure(self.repository)
+        return self.engine.push(image, registry.repository(self.repository), tag, registry.login())

@@ -1,0 +1,198 @@
+"""A Docker engine that builds, tags and pushes: through the SDK, and with BuildKit where docker's client can."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+
+import docker
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, ImageNotFound
+from requests.exceptions import RequestException
+
+from core.builtin.image_builders.buildkit import Buildkit
+from core.builtin.image_builders.verdict import build_error
+from core.errors import AuthenticationError, ConfigurationError, InfrastructureError
+from core.image.context import context_files
+from core.oci.reference import parse_reference
+from core.ports.image_builder import BASE, USER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from core.ports.container_registry import RegistryLogin
+    from core.ports.image_builder import Code, Recipe
+
+NOBODY = "1000:1000"
+"""Who containers run as where the base would run them as root."""
+
+
+def connect(host: str = "") -> Engine | None:
+    """The engine at `host`, of DOCKER_HOST, or of docker's current context; None when none answers."""
+    try:
+        if host or os.environ.get("DOCKER_HOST"):
+            client = docker.DockerClient(base_url=host) if host else docker.from_env()
+        else:
+            context = ContextAPI.get_current_context()
+            client = docker.DockerClient(base_url=context.Host if context else None)
+        client.ping()
+    except (DockerException, RequestException, OSError):
+        return None
+    return Engine(client)
+
+
+class Engine:
+    """One engine. Methods raise `InfrastructureError` when it fails, `ConfigurationError` for what can't be built."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self._client = client
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def find(self, name: str) -> str:
+        """Id of the image with this name; empty when there is none."""
+        try:
+            return str(self._client.images.get(name).id)
+        except ImageNotFound:
+            return ""
+
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        """Name an image."""
+        self._client.images.get(image).tag(repository, tag)
+
+    def build(self, recipe: Recipe, login: RegistryLogin | None, say: Callable[[str], None]) -> str:
+        """The id of the environment that `recipe` makes; `login` is for its base."""
+        name = f"core-base:{recipe.key[:32]}"
+        if recipe.own:
+            base = self._run(recipe.own, {}, recipe.context, recipe, say)
+        else:
+            base = self.pull(recipe.base, login, recipe.platform)
+        self.tag(base, *name.split(":"))
+        user = self._client.images.get(base).attrs["Config"].get("User") or ""
+        own = NOBODY if user.partition(":")[0] in {"", "root", "0"} else user
+        text = recipe.dockerfile.replace(BASE, name).replace(USER, own)
+        return self._run(text, recipe.files, "", recipe, say)
+
+    def add(self, environment: str, code: Code, login: RegistryLogin | None) -> str:
+        """The id of an image that has `code` on top of `environment`."""
+        base = environment if environment.startswith("sha256:") else self.pull(environment, login, "")
+        lines = [f"FROM {base}", "ADD code.tar.gz /"]
+        lines += [f"ENV {name}={_quoted(value)}" for name, value in code.environment.items()]
+        lines += [f"LABEL {name}={_quoted(value)}" for name, value in code.labels.items()]
+        lines += [f"WORKDIR {code.workdir}"] if code.workdir else []
+        code.file.seek(0)
+        files = {"Dockerfile": "\n".join(lines).encode(), "code.tar.gz": code.file.read()}
+        return self._through_sdk(_context(files), "", lambda _: None)
+
+    def pull(self, reference: str, login: RegistryLogin | None, platform: str) -> str:
+        """The id of an image, fetched unless it is there."""
+        there = self.find(reference)
+        if there:
+            return there
+        parsed = parse_reference(reference)
+        try:
+            self._client.api.pull(parsed.name, parsed.version, auth_config=_auth(login), platform=platform or None)
+        except (APIError, DockerException) as error:
+            raise InfrastructureError(
+                f"the Docker engine can't pull {reference}: {_words(error)}",
+                "check that the engine reaches that registry, and that you may pull from it",
+            ) from error
+        return self.find(reference)
+
+    def push(self, image: str, repository: str, tag: str, login: RegistryLogin | None) -> str:
+        """Send an image to `repository` under `tag`; gives its reference by digest."""
+        self.tag(image, repository, tag)
+        digest = ""
+        try:
+            for line in self._client.api.push(repository, tag, stream=True, decode=True, auth_config=_auth(login)):
+                if "error" in line:
+                    raise _push_error(repository, str(line["error"]))
+                digest = line.get("aux", {}).get("Digest", digest)
+        except (APIError, DockerException, RequestException) as error:
+            raise _push_error(repository, _words(error)) from error
+        return f"{repository}@{digest}"
+
+    def _run(
+        self, dockerfile: str, files: Mapping[str, bytes], folder: str, recipe: Recipe, say: Callable[[str], None]
+    ) -> str:
+        """Build one Dockerfile."""
+        buildkit = Buildkit.find(self._client.api.base_url, self._socket)
+        if buildkit is not None:
+            return buildkit.build(dockerfile, files, folder, recipe.platform, recipe.secrets, say)
+        if recipe.secrets:
+            raise ConfigurationError(
+                f"build secrets {', '.join(map(repr, recipe.secrets))} need BuildKit, which docker's client here lacks",
+                "install docker's buildx plug-in (`docker buildx version` tells whether it is there)",
+            )
+        context = _context({**files, "Dockerfile": dockerfile.encode()}, folder)
+        return self._through_sdk(context, recipe.platform, say)
+
+    @property
+    def _socket(self) -> str:
+        """What DOCKER_HOST would be for this engine."""
+        adapter = self._client.api.adapters.get("http+docker://")
+        path = getattr(adapter, "socket_path", "")
+        return f"unix://{path}" if path else ""
+
+    def _through_sdk(self, context: bytes, platform: str, say: Callable[[str], None]) -> str:
+        lines: list[str] = []
+        try:
+            told: Iterable[dict[str, Any]] = self._client.api.build(
+                fileobj=io.BytesIO(context), custom_context=True, rm=True, forcerm=True, decode=True,
+                platform=platform or None,
+            )  # fmt: skip
+            image = ""
+            for line in told:
+                for text in str(line.get("stream", "")).splitlines():
+                    lines.append(text)
+                    say(text)
+                if "error" in line:
+                    raise build_error([*lines, str(line["error"])])
+                image = line.get("aux", {}).get("ID", image)
+        except (APIError, DockerException, RequestException) as error:
+            raise build_error([*lines, _words(error)]) from error
+        return str(image)
+
+
+def _context(files: Mapping[str, bytes], folder: str = "") -> bytes:
+    """A build context as a tar: `files`, on top of those of `folder` that its `.dockerignore` lets pass."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        if folder:
+            for name in context_files(folder):
+                tar.add(os.path.join(folder, name), name, recursive=False)
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def _auth(login: RegistryLogin | None) -> dict[str, str] | None:
+    return None if login is None else {"username": login.username, "password": login.password}
+
+
+def _quoted(text: str) -> str:
+    """A value of ENV or LABEL as it is, without Docker's substitution."""
+    return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
+
+
+def _words(error: BaseException) -> str:
+    return str(getattr(error, "explanation", None) or error)
+
+
+def _push_error(repository: str, said: str) -> Exception:
+    if any(word in said.lower() for word in ("unauthorized", "denied", "authentication", "no basic auth")):
+        return AuthenticationError(
+            f"the Docker engine may not push to {repository}: {said}",
+            "link a service connector to the registry, or mend its login",
+        )
+    return InfrastructureError(
+        f"the Docker engine can't push to {repository}: {said}", "check that the engine reaches the registry"
+    )

@@ -1,0 +1,96 @@
+"""What a step's image settings mean once its pipeline's are beneath them, checked before anything is built."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+
+from core.errors import ConfigurationError
+from core.image.files import LIMIT
+from core.model.spec import ImageSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PYTHON = "python:{version}-slim"
+"""What is built on where nobody says."""
+PROCESSORS = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64", "armv7l": "arm/v7"}
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:~=*-]*", re.IGNORECASE)
+_SECRET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def merged(pipeline: ImageSettings | None, step: ImageSettings | None) -> ImageSettings:
+    """`step`'s settings on top of `pipeline`'s; mappings are joined."""
+    base, top, default = pipeline or ImageSettings(), step or ImageSettings(), ImageSettings()
+    changed = {name: value for name, value in top._asdict().items() if value != getattr(default, name)}
+    for name in ("environment", "build_secrets"):
+        if name in changed:
+            changed[name] = {**getattr(base, name), **changed[name]}
+    return base._replace(**changed)
+
+
+def check(settings: ImageSettings, where: str) -> None:
+    """Refuse settings that contradict each other or can't be read; messages begin with `where`."""
+    for what, hint in (*_contradictions(settings), *_misspelt(settings)):
+        raise ConfigurationError(f"{where}: image setting {what}", hint)
+    limit_of(settings, where)
+
+
+def _contradictions(settings: ImageSettings) -> Iterator[tuple[str, str]]:
+    if settings.skip_build and not settings.base_image:
+        ready = 'ImageSettings(base_image="HOST/NAME:TAG", skip_build=True)'
+        yield "skip_build needs a ready image", f"name it: {ready}"
+    if settings.dockerfile and settings.base_image:
+        yield "dockerfile and base_image exclude each other", "the Dockerfile's FROM names the base"
+    if settings.build_context and not settings.dockerfile:
+        yield "build_context is for a dockerfile of your own", "leave it out"
+
+
+def _misspelt(settings: ImageSettings) -> Iterator[tuple[str, str]]:
+    if settings.python_version and not re.fullmatch(r"3\.\d+(\.\d+)?", settings.python_version):
+        yield f"python_version={settings.python_version!r} is no version", 'write "3.12"'
+    if settings.platform and not re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/v\d)?", settings.platform):
+        yield f"platform={settings.platform!r} is no platform", 'write "linux/amd64" or "linux/arm64"'
+    for name in settings.environment:
+        if not _NAME.fullmatch(name):
+            yield f"environment has the name {name!r}", "use letters, digits and '_'"
+    for name in settings.apt_packages:
+        if not _PACKAGE.fullmatch(name):
+            yield f"apt_packages has {name!r}, which is no package", "one Debian package each, such as 'git'"
+    for name, value in settings.build_secrets.items():
+        if not _SECRET.fullmatch(name):
+            yield f"build_secrets has the name {name!r}", "use letters, digits, '_', '-' and '.'"
+        if not re.fullmatch(r"\{\{.+\}\}", value.strip()):
+            mend = f"`core secret create NAME --{name}=@FILE`, then refer to it: '{{{{NAME.{name}}}}}'"
+            yield f"build_secrets[{name!r}] is the secret itself", mend
+
+
+def limit_of(settings: ImageSettings, where: str = "") -> int:
+    """Bytes that a project's files may have."""
+    if settings.code_limit is None:
+        return LIMIT
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", settings.code_limit.strip(), re.IGNORECASE)
+    if not found or found[2].lower() not in _UNITS:
+        raise ConfigurationError(
+            f"{where}: image setting code_limit={settings.code_limit!r} is no size", 'write "2GB" or "500MB"'
+        )
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def platform_of(settings: ImageSettings) -> str:
+    """The platform of the image."""
+    return settings.platform or f"linux/{PROCESSORS.get(platform.machine().lower(), 'amd64')}"
+
+
+def python_of(settings: ImageSettings) -> str:
+    """Version of Python, at least major and minor."""
+    return settings.python_version or f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def base_of(settings: ImageSettings) -> str:
+    """Name of the image to build on."""
+    return settings.base_image or PYTHON.format(version=python_of(settings))

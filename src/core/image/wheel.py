@@ -1,0 +1,105 @@
+"""An installed package as a wheel, editable ones too: what runs here is what runs in the container, on no index."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.util import find_spec
+
+from core.errors import ConfigurationError
+from core.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+class Package(Value):
+    """A package that is installed here and travels as a wheel."""
+
+    name: str
+    version: str
+    digest: str
+    """Of the names and bytes of its modules."""
+
+    @property
+    def wheel(self) -> str:
+        """File name of its wheel."""
+        return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
+
+
+def package(name: str) -> Package:
+    """The installed package `name`; raises `ConfigurationError` for one that is not pure Python, or not installed."""
+    whole = sha256()
+    for path, data in _modules(name.replace("-", "_")):
+        whole.update(f"{path}\0{len(data)}\0".encode())
+        whole.update(data)
+    return Package(name, _installed(name).version, f"sha256:{whole.hexdigest()}")
+
+
+def make_wheel(package: Package) -> bytes:
+    """The bytes of its wheel: the same for the same files."""
+    found = _installed(package.name)
+    info = f"{package.name.replace('-', '_')}-{package.version}.dist-info"
+    files = dict(_modules(package.name.replace("-", "_")))
+    files[f"{info}/METADATA"] = _metadata(found)
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: core\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    points = found.read_text("entry_points.txt")
+    if points:
+        files[f"{info}/entry_points.txt"] = points.encode()
+    record = [f"{path},sha256={_hash(data)},{len(data)}" for path, data in files.items()]
+    files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""]).encode()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for path, data in files.items():
+            wheel.writestr(zipfile.ZipInfo(path, _TIME), data, zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
+def _installed(name: str) -> Distribution:
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        raise ConfigurationError(
+            f"package {name!r} is not installed, only its code is there", "install it: `pip install -e FOLDER`"
+        ) from None
+
+
+def package_of(module: str) -> str:
+    """The installed package that a module of ours belongs to: `core_plugin_aws.store` to `core-plugin-aws`."""
+    return module.partition(".")[0].replace("_", "-")
+
+
+def _modules(module: str) -> Iterator[tuple[str, bytes]]:
+    spec = find_spec(module)
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not folders:
+        raise ConfigurationError(f"package {module!r} has no folder to be packed", "reinstall it")
+    for folder, below, names in os.walk(folders[0]):
+        below[:] = sorted(each for each in below if each != "__pycache__")
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if name.endswith((".so", ".pyd", ".dylib")):
+                raise ConfigurationError(
+                    f"package {module!r} is compiled ({name}): it can't be packed here", "publish it"
+                )
+            if not name.endswith((".pyc", ".pyo")):
+                inside = os.path.join(module, os.path.relpath(path, folders[0])).replace(os.sep, "/")
+                with open(path, "rb") as file:
+                    yield inside, file.read()
+
+
+def _metadata(found: Distribution) -> bytes:
+    return (
+        found.read_text("METADATA") or f"Metadata-Version: 2.1\nName: {found.name}\nVersion: {found.version}\n"
+    ).encode()
+
+
+def _hash(data: bytes) -> str:
+    return urlsafe_b64encode(sha256(data).digest()).rstrip(b"=").decode()

@@ -1,0 +1,86 @@
+"""Image builder: makes the environment of steps as an image, and puts their code on top of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from core.model.nothing import NOTHING
+from core.model.value import Value
+from core.ports.component import Component
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import BinaryIO
+
+    from core.ports.container_registry import ContainerRegistry
+
+USER = "@USER@"
+"""Stands in a recipe's Dockerfile for who its containers run as: the base's own user, else one that is not root."""
+BASE = "@BASE@"
+"""Stands in it for what it is built on."""
+
+
+class Recipe(Value):
+    """All that makes an environment image."""
+
+    key: str
+    """Digest of everything below but the secrets' values: the same key is the same environment."""
+    dockerfile: str
+    """Text of the Dockerfile, with `BASE` and `USER` in it."""
+    base: str
+    """Reference by digest; empty when `own` makes what it is built on."""
+    platform: str
+    """Such as `linux/amd64`."""
+    files: Mapping[str, bytes] = NOTHING
+    """Files beside the Dockerfile, by name."""
+    own: str = ""
+    """Text of a Dockerfile of the user's, which is built first."""
+    context: str = ""
+    """Folder that `own` may copy from; empty for none."""
+    secrets: Mapping[str, str] = NOTHING
+    """Name to value, in the clear: readable at `/run/secrets/NAME` during the build, and in no layer."""
+
+    def __repr__(self) -> str:
+        """Without secrets."""
+        return f"Recipe({self.key!r}, base={self.base!r}, platform={self.platform!r})"
+
+
+class Code(Value):
+    """The code as a layer, and what the image that has it sets."""
+
+    diff_id: str
+    """Digest of the tar before compression."""
+    digest: str
+    """Digest of the compressed tar."""
+    size: int
+    """Bytes of the compressed tar."""
+    file: BinaryIO
+    """The compressed tar."""
+    environment: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
+    workdir: str = ""
+
+
+class ImageBuilder(Component, ABC):
+    """Makes images and gives their references by digest. `registry` is the stack's, None where it has none.
+
+    Methods raise `ConfigurationError` for what the user can mend, `InfrastructureError` for engines and registries.
+    """
+
+    type: ClassVar[str] = "image_builder"
+
+    @abstractmethod
+    def find(self, tag: str, registry: ContainerRegistry | None) -> str:
+        """Reference by digest of the image that has `tag`; empty when there is none."""
+
+    @abstractmethod
+    def environment(
+        self, recipe: Recipe, tag: str, registry: ContainerRegistry | None, say: Callable[[str], None]
+    ) -> str:
+        """Build the environment and keep it under `tag`; `say` gets each line that the build prints."""
+
+    @abstractmethod
+    def code(self, environment: str, code: Code, tag: str, registry: ContainerRegistry | None) -> str:
+        """Put the code on top of `environment` (a reference by digest) and keep that under `tag`."""
