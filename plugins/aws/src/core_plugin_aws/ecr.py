@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.errors import NotAllowedError, NotFoundError
+from core.oci.login import try_login
 from core.ports.container_registry import ContainerRegistry, RegistryLogin
 from core_plugin_aws.uri import parse_registry
 
@@ -16,8 +17,6 @@ STAND_IN = "AWS_ENDPOINT_URL_ECR_REGISTRY"
 """Environment variable: URL of a registry that stands in for ECR's, as other `AWS_ENDPOINT_URL_...` do."""
 FRESH = 300.0
 """Seconds that a login must still live to be given again."""
-
-
 LENT = {
     "aws_access_key_id": "access_key_id",
     "aws_secret_access_key": "secret_access_key",
@@ -69,37 +68,49 @@ class EcrContainerRegistry(ContainerRegistry):
         """Make the repository if it is missing and the setting `create_repositories` allows it."""
         if name in self._known:
             return
-        from core_plugin_aws import registries  # the SDK: as above
-
         repository = f"{self.registry.prefix}/{name}" if self.registry.prefix else name
-        client = self._client()
-        if self.settings.create_repositories:
-            registries.ensure(client, self.registry.account, repository)
-        else:
-            self._expect(client, repository)
+        ecr = self._client("ecr")
+        try:
+            self._ensure(ecr, repository)
+        except (NotAllowedError, NotFoundError) as error:
+            raise self._of_another_account() or error from error
         self._known.add(name)
 
-    def _expect(self, client: Any, repository: str) -> None:
-        from core_plugin_aws.trouble import asked  # the SDK: as above
+    def _ensure(self, ecr: Any, repository: str) -> None:
+        from core_plugin_aws import registries  # the SDK: as above
 
+        if registries.exists(ecr, self.registry.account, repository):
+            return
+        if self.settings.create_repositories:
+            registries.create(ecr, self.registry.account, repository)
+            return
+        command = f"aws ecr create-repository --region {self.registry.region} --repository-name {repository}"
+        message = f"the repository {repository!r} does not exist in {self.registry.host}"
+        raise NotFoundError(message, f"make it (`{command}`), or set create_repositories=true")
+
+    def _of_another_account(self) -> NotAllowedError | None:
+        """The error to raise where it is the account that is wrong, which AWS does not say."""
         try:
-            wanted = {"registryId": self.registry.account, "repositoryNames": [repository]}
-            asked(f"look for the repository {repository!r}", lambda: client.describe_repositories(**wanted), "ecr")
-        except NotFoundError:
-            command = f"aws ecr create-repository --region {self.registry.region} --repository-name {repository}"
-            message = f"the repository {repository!r} does not exist in {self.registry.host}"
-            raise NotFoundError(message, f"make it (`{command}`), or set create_repositories=true") from None
+            account = self._client("sts").get_caller_identity()["Account"]
+        except Exception:  # noqa: BLE001 - border of a library; what went wrong first is told
+            return None
+        if account == self.registry.account:
+            return None
+        message = (
+            f"the registry {self.registry.host!r} is of account {self.registry.account}, the keys are of {account}"
+        )
+        return NotAllowedError(message, f"is its URI right? Else link a connector of account {self.registry.account}")
 
-    def _client(self) -> Any:
+    def _client(self, service: str) -> Any:
         from core_plugin_aws import sessions  # the SDK: as above
 
         values: Mapping[str, Any] = self.credentials().values if self.credentials is not None else {}
         settings = {ours: values[theirs] for ours, theirs in LENT.items() if values.get(theirs)}
         if self.credentials is not None and "aws_access_key_id" not in settings:
             message = f"the connector of {self.uri!r} gives a login, but no keys with which to make a repository"
-            raise NotAllowedError(message, "make it yourself and set create_repositories=false")
-        return sessions.client(sessions.own(settings).session, "ecr", settings, self.registry.region)
+            raise NotAllowedError(message, "link one of type aws")
+        return sessions.client(sessions.own(settings).session, service, settings, self.registry.region)
 
     def verify(self) -> None:
-        """Log in anew."""
-        self.login()
+        """Ask the registry whether the login is right."""
+        try_login(self.uri.partition("/")[0], self.login, insecure=self.insecure)

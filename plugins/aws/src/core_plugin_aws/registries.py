@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
+from core.errors import NotFoundError
 from core.mask import add_secret
 from core_plugin_aws.sessions import client
 from core_plugin_aws.trouble import asked
@@ -25,22 +26,23 @@ def opened(session: Any, settings: Mapping[str, str], resource_id: str) -> tuple
     return {"server": registry.host, "username": username, "password": password}, data["expiresAt"].timestamp()
 
 
-def ensure(ecr: Any, account: str, repository: str) -> bool:
-    """Make the repository if it is missing; whether it was."""
+def exists(ecr: Any, account: str, repository: str) -> bool:
+    """Whether the registry of `account` has the repository."""
+    what = f"look for the repository {repository!r}"
     try:
-        ecr.describe_repositories(registryId=account, repositoryNames=[repository])
-    except ecr.exceptions.RepositoryNotFoundException:
-        return asked(f"make the repository {repository!r}", lambda: _create(ecr, account, repository), "ecr")
-    except Exception as error:  # border of a library
-        from core_plugin_aws.trouble import aws_error  # only a failure needs it
-
-        raise aws_error(f"look for the repository {repository!r}", error, "ecr") from error
-    return False
+        asked(what, lambda: ecr.describe_repositories(registryId=account, repositoryNames=[repository]), "ecr")
+    except NotFoundError:
+        return False
+    return True
 
 
-def _create(ecr: Any, account: str, repository: str) -> bool:
+def create(ecr: Any, account: str, repository: str) -> None:
+    """Make the repository; fine when somebody was faster."""
+    asked(f"make the repository {repository!r}", lambda: _create(ecr, account, repository), "ecr")
+
+
+def _create(ecr: Any, account: str, repository: str) -> None:
     try:
         ecr.create_repository(registryId=account, repositoryName=repository)
     except ecr.exceptions.RepositoryAlreadyExistsException:
-        return False  # somebody was faster
-    return True
+        return

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from s3fs import S3FileSystem
 
 from core.builtin.stores.retry import Patience, chain, code_of
+from core_plugin_aws.shared import sharing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class LentCredentials(AioCredentials):  # type: ignore[misc]
 
 def lent_session(ask: Callable[[], Credentials]) -> AioSession:
     """A session of aiobotocore that signs with what `ask()` gives."""
-    session = AioSession()
+    session = sharing(AioSession())
     session._credentials = LentCredentials(ask)
     return session
 

@@ -7,13 +7,13 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 
 from core.errors import ConfigurationError, NotFoundError
 from core.mask import add_secret
 from core.model.value import Value
 from core_plugin_aws.policy import WHOLE
+from core_plugin_aws.shared import boto3_session
 from core_plugin_aws.trouble import asked
 
 if TYPE_CHECKING:
@@ -45,10 +45,9 @@ def own(settings: Mapping[str, str]) -> Lent:
 
     def make() -> Any:
         if key:
-            return boto3.Session(
-                key, settings["aws_secret_access_key"], settings.get("aws_session_token") or None, region
-            )
-        session = boto3.Session(profile_name=settings.get("profile_name") or None, region_name=region)
+            keys = key, settings["aws_secret_access_key"], settings.get("aws_session_token") or None
+            return boto3_session(*keys, region=region)
+        session = boto3_session(profile=settings.get("profile_name") or None, region=region)
         if session.get_credentials() is None:
             message = "AWS: this machine has no credentials: no environment, no profile, no role"
             raise NotFoundError(message, "set AWS_PROFILE, or register the connector with another --auth-method")
@@ -112,8 +111,8 @@ def _lent(answer: Mapping[str, Any], base: Lent, settings: Mapping[str, str]) ->
     add_secret(given["SecretAccessKey"])
     add_secret(given["SessionToken"])
     region = settings.get("region") or base.session.region_name
-    session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region)
-    return Lent(session, given["Expiration"].timestamp())
+    keys = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+    return Lent(boto3_session(*keys, region=region), given["Expiration"].timestamp())
 
 
 def seconds(settings: Mapping[str, str], what: str) -> int:

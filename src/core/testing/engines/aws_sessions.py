@@ -93,6 +93,8 @@ def install() -> None:
         self._action = PERMISSIONS.get(self._action, self._action)
         resource = _resource(self) if resource == "*" else resource
         whole(self, resource)
+        if _of_another_account(self):
+            self._raise_access_denied()
         policy = getattr(self._access_key, "policy", "")
         narrowed = policy and self._action != "sts:GetCallerIdentity"
         if narrowed and not permits([policy], self._action, resource):
@@ -135,6 +137,14 @@ def _resource(request: Any) -> str:
         name = asked.get("repositoryName") or next(iter(asked.get("repositoryNames") or ()), "")
         return f"{where}:repository/{name}" if name else "*"
     return "*"
+
+
+def _of_another_account(request: Any) -> bool:
+    """Whether a registry is asked for that is not of the account: nobody let us in there."""
+    if request._service != "ecr":
+        return False
+    wanted = json.loads(request._body or b"{}").get("registryId", "")
+    return bool(wanted and wanted != request.account_id)
 
 
 def _speak_json() -> None:

@@ -9,6 +9,7 @@ pytest.register_assert_rewrite(
         for suite in (
             "artifact_store",
             "catalog",
+            "container_registry",
             "leases",
             "materializer",
             "orchestrator",
