@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Self
 
+    from core.builtin.journal.logs import Courier
     from core.lanes import Lanes
     from core.ports.observer import Observer
 
@@ -51,6 +52,8 @@ class Capture:
         """What stands in for each."""
         self.process = os.getpid()
         """Id of the process that the run belongs to."""
+        self.courier: Courier | None = None
+        """Carries the logs to where others see them, too."""
 
     def __enter__(self) -> Self:
         with _lock:
@@ -67,6 +70,8 @@ class Capture:
                 new = self.streams[index] if len(_captures) == 1 else _switches[index]
                 setattr(sys, name, new)
                 point_handlers((now, found[index]), new)
+        if self.courier is not None:
+            self.courier.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,6 +82,8 @@ class Capture:
         self._due.set()
         if self._flusher is not None:
             self._flusher.join(QUIET)
+        if self.courier is not None:
+            self.courier.stop()
         with _lock:
             left = [capture for capture in _captures.pop(get_ident(), []) if capture is not self]
             if left:
@@ -152,6 +159,13 @@ class Capture:
         from core.logs import remove  # start-up time: few runs have another owner before
 
         remove(self._folder, step, attempt)
+        if self.courier is not None:
+            self.courier.forget(step, attempt)
+
+    def deliver(self) -> None:
+        """All attempts are over: others see their whole logs when they see the end of the run."""
+        if self.courier is not None:
+            self.courier.end()
 
     def close_attempt(self, step: str, attempt: int) -> None:
         """All that the attempt printed was fed."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from core.errors import NotFoundError, UsageError, show_uncaught
+import os
+
+from core.errors import NotFoundError, StoreError, UsageError, show_uncaught
 from core.model.event import EventKind
 from core.model.nothing import NOTHING
+from core.model.states import ENDED_RUN
 from core.model.value import Value
 from core.settings import resolve
 from core.workspace import Workspace
@@ -58,7 +61,7 @@ class Client:
     def run(self, run: str = LATEST) -> RunView:
         """The run with this id, the beginning or end of it, or `latest`.
 
-        Where others share the stack's store, one that is not known here is looked for there.
+        Where others share the stack's store, one that is not known here, or is at work elsewhere, is looked for there.
         Raises `NotFoundError`, and `UsageError` when several runs match.
         """
         with self.workspace as workspace:
@@ -76,7 +79,34 @@ class Client:
         if len(found) > 1:
             more = ", ..." if len(found) > 5 else ""
             raise UsageError(f"{run!r} fits several runs: {', '.join(found[:5])}{more}", "give more characters")
+        self._look(found[0])
         return self.workspace.view(found[0])
+
+    def _look(self, run: str) -> None:
+        """Bring what others recorded of a run that has not ended here; a store that is away is told."""
+        with self.workspace as workspace:
+            sharing = workspace.sharing
+            if sharing is None or workspace.view(run).state in ENDED_RUN or not sharing.elsewhere(run):
+                return
+            try:
+                sharing.sync(run)
+            except StoreError as error:
+                told = f"core: what became of run {run[-8:]} elsewhere can't be read: {error.message}\n"
+                os.write(2, told.encode())
+
+    def fetch_logs(self, run: RunView, step: str | None = None) -> bool:
+        """Bring into this home what the steps of a run printed elsewhere; False where nobody shares its store.
+
+        Raises `StoreError` when the store is away.
+        """
+        with self.workspace as workspace:
+            sharing = workspace.sharing
+            if sharing is None or not sharing.elsewhere(run.id):
+                return False
+            chosen = [each for name, each in run.steps.items() if step in {None, name, name.partition("[")[0]}]
+            wanted = [(each.name, attempt.number) for each in chosen for attempt in each.attempts]
+            sharing.fetch_logs(run.id, wanted)
+        return True
 
     def sync(self) -> Synced | None:
         """Bring the runs of all who share the active stack's artifact store into this home; None where nobody does.
@@ -144,8 +174,7 @@ class Client:
         return self._held(run, held=False, reason="")
 
     def _held(self, run: str, *, held: bool, reason: str) -> str:
-        import os  # start-up time: few programs hold runs
-        import time  # start-up time: the same
+        import time  # start-up time: few programs hold runs
 
         from core.model.event import Event  # start-up time: the same
 

@@ -119,7 +119,12 @@ class LogFile:
         self._room = self._part
 
     def _path(self, offset: int) -> str:
-        return os.path.join(self._folder, f"{self._stem}+{offset}.log")
+        return place(self._folder, self._stem, offset)
+
+
+def place(folder: str, log: str, offset: int) -> str:
+    """Path of the file of `log` (a `stem`) that begins at `offset`."""
+    return os.path.join(folder, f"{log}+{offset}.log" if offset else f"{log}.log")
 
 
 def offsets(folder: str) -> dict[str, list[int]]:
@@ -148,7 +153,7 @@ def remove(folder: str, step: str, attempt: int) -> None:
     name = stem(step, attempt)
     for offset in offsets(folder).get(name, ()):
         try:
-            os.unlink(os.path.join(folder, f"{name}+{offset}.log" if offset else f"{name}.log"))
+            os.unlink(place(folder, name, offset))
         except FileNotFoundError:
             continue  # somebody else was at it
 
@@ -221,7 +226,7 @@ class Reader:
         return f"{end}... {size:,} bytes left out ...\n".encode()
 
     def _path(self, offset: int) -> str:
-        return os.path.join(self._folder, f"{self._stem}+{offset}.log" if offset else f"{self._stem}.log")
+        return place(self._folder, self._stem, offset)
 
 
 def _broken(path: str, size: int) -> bool:

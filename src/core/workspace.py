@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from core.ports.tracking_store import TrackingStore
     from core.schedule import Conditions
     from core.secrets import Secrets
+    from core.sharing import Sharing
     from core.stack.reach import Reach
 
 
@@ -150,17 +151,19 @@ class Workspace:
 
         What this home's own runs could not bring there goes now. Raises `StoreError` when the store is away.
         """
+        with self:
+            sharing = self.sharing
+            return None if sharing is None else sharing.sync(run)
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """What this home has to do with others who share the stack's store; None where nobody does."""
         store = self.stack.artifact_store
         if not store.shared:
             return None
-        from core.builtin.journal.notes import replay_notes  # start-up time: only for a store that others share
-        from core.builtin.journal.sync import Exchange  # start-up time: the same
+        from core.sharing import Sharing  # start-up time: only for a store that others share
 
-        with self:
-            exchange = Exchange(store, self.tracking)
-            if run is None:
-                replay_notes(exchange, self.journals)
-            return exchange.sync(run)
+        return Sharing(self.tracking, store, self.logs, self.journals)
 
     @property
     def catalog(self) -> Catalog:
@@ -289,6 +292,7 @@ class Workspace:
             log_limit=self.settings.log_limit,
             resolve=self.opener,
             fetch=self.fetch,
+            courier=None if (sharing := self.sharing) is None else sharing.courier,
         )
         if all("inline" in one.capabilities for one in orchestrators.values()):
             return conditions
@@ -364,6 +368,11 @@ class Workspace:
 
     def log(self, run: str, step: str, attempt: int) -> str:
         """What an attempt printed, with a line where much is left out; empty when it printed nothing."""
+        text = read(self.log_folder(run), step, attempt)
+        with self:
+            if text or (sharing := self.sharing) is None or not sharing.elsewhere(run):
+                return text
+            sharing.fetch_logs(run, [(step, attempt)])
         return read(self.log_folder(run), step, attempt)
 
     def graph(self, digest: str) -> Graph:

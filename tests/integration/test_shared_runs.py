@@ -27,6 +27,7 @@ def load() -> list[int]:
 def train(data: list[int]) -> int:
     with open("calls.txt", "a") as file:
         file.write("train\\n")
+    print("training", len(data), flush=True)
     if Path("broken").exists():
         raise ValueError("broken")
     while Path("slow").exists():
@@ -145,8 +146,11 @@ def test_a_run_is_cancelled_from_another_home(homes):
     started = subprocess.Popen([sys.executable, "-m", "core", "run", "flow.py:training"], stderr=subprocess.DEVNULL)
     homes.use("b")
     run = homes.first_run()
+    assert not (homes.folder / "b" / "logs").exists()
+    homes.until(lambda: homes("runs", "logs", run, "train") == "training 3")
     homes("runs", "cancel", run, "--reason", "enough", "--wait", "30")
     assert started.wait(20) == 1
+    assert "cancelled" in homes("runs", "logs", run, "-f") + homes.err
     shown = homes.data("runs", "show", run)
     assert (shown["state"], [step["state"] for step in shown["steps"]]) == ("cancelled", ["completed", "cancelled"])
 

@@ -10,7 +10,7 @@ from codecs import getincrementaldecoder
 from core.cli.command import Command, natural
 from core.cli.lookup import opened
 from core.cli.output import last_state, readable_log, say
-from core.errors import NotFoundError
+from core.errors import NotFoundError, StoreError
 from core.logs import Reader, offsets
 from core.model.states import RunState, StepState
 from core.text import closest, safe, short
@@ -28,6 +28,8 @@ LOOK = 0.2
 """Seconds between two looks at the files."""
 ASK = 1.0
 """Seconds between two looks at the run: has it ended, did new attempts begin."""
+ELSEWHERE = 2.0
+"""The same for a run of others who share the stack's store, and between two looks at its logs there: two requests."""
 LATE = 5.0
 """Seconds after the end of an attempt in which its hook may still print."""
 LINE = 1 << 16
@@ -52,6 +54,7 @@ def _logs(arguments: Namespace) -> int:
         _check(run, arguments)
         if arguments.follow:
             return _follow(client, run, arguments)
+        client.fetch_logs(run, arguments.step)
         chosen = _chosen(run, arguments.step)
         page = Page(headed=arguments.step is None or len(chosen) > 1)
         for step in chosen:
@@ -98,7 +101,7 @@ def _follow(client: Client, run: RunView, arguments: Namespace) -> int:
         while True:
             following.ask(run)
             over = run.state != RunState.RUNNING
-            until = time.monotonic() + ASK
+            until = time.monotonic() + (ELSEWHERE if _fetched(client, run, arguments.step) else ASK)
             while True:
                 found = offsets(following.folder)
                 for log in following.at_work(over=over):
@@ -118,6 +121,15 @@ def _follow(client: Client, run: RunView, arguments: Namespace) -> int:
     lost = f"lost: its owner fell silent; `core runs resume {short(run.id)}` goes on with it"
     say(f"run {short(run.id)} is {lost if run.state == RunState.LOST else run.state}")
     return 0
+
+
+def _fetched(client: Client, run: RunView, step: str | None) -> bool:
+    """Whether what the run printed came from elsewhere; a store that is away is asked again."""
+    try:
+        return client.fetch_logs(run, step)
+    except StoreError as error:
+        say(error.message)
+        return True
 
 
 class Following:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from core.builtin.journal.logs import Courier
     from core.builtin.journal.store import JournalTrackingStore
     from core.bundle import Shipping
     from core.execute import Outputs
@@ -78,6 +79,8 @@ class Conditions(Value):
     """Image reference by digest, by node id."""
     fetch: Callable[[Mapping[str, ArtifactRef]], str] | None = None
     """Copies outputs that the store lacks from where they lie; gives why it can't, or nothing."""
+    courier: Callable[[str, bool], Courier] | None = None
+    """Makes what carries the logs of a run (its id, and whether it had an owner before) to where others see them."""
 
 
 class Past(Value):
@@ -114,6 +117,8 @@ def drive(
     run = past.run if past else run_id()
     observers = conditions.observers(run)
     capture = Capture(conditions.log_folder(run), observers, limit=conditions.log_limit)
+    if conditions.courier is not None:
+        capture.courier = conditions.courier(run, past is not None)
     recorder = Recorder(
         conditions.tracking,
         run,
@@ -153,22 +158,28 @@ def drive(
                     recorder.check()
                     cancelled = interrupts.cancelled
                 state = RunState.FAILED if isinstance(raised, Exception) else RunState.CANCELLED
-                _end(recorder, interrupts, loop, state, cancelled or raised)
+                _end(recorder, capture, interrupts, loop, state, cancelled or raised)
                 if cancelled is None:
                     raise
             else:
                 state = RunState.COMPLETED if error is None else RunState.FAILED
-                _end(recorder, interrupts, loop, state, error)
+                _end(recorder, capture, interrupts, loop, state, error)
     if cancelled is not None:
         return Ending(run, RunState.CANCELLED, "", cancelled)
     return Ending(run, state, failed, error)
 
 
 def _end(
-    recorder: Recorder, interrupts: Interruptible, loop: Loop, state: RunState, error: BaseException | None
+    recorder: Recorder,
+    capture: Capture,
+    interrupts: Interruptible,
+    loop: Loop,
+    state: RunState,
+    error: BaseException | None,
 ) -> None:
     """Record how the run ended."""
     interrupts.hold()
+    capture.deliver()
     recorder.end(state, error)
     loop.unclaim()
 
