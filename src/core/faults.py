@@ -1,7 +1,8 @@
 """Failpoints: named places where a test can make the program die, raise or wait; no-ops unless armed.
 
 `CORE_FAILPOINTS="name=kill;other=raise:OSError;third=sleep:2;fourth=drop@3"` arms them in a process and its children;
-`@N` lets a failpoint fire at its N-th pass only; `drop` lets a message be lost. Every name stands in `FAILPOINTS`.
+`@N` lets a failpoint fire at its N-th pass only; `kill:FILE` notes its name in a file first; `drop` lets a message be
+lost. Every name stands in `FAILPOINTS`.
 """
 
 from __future__ import annotations
@@ -86,6 +87,9 @@ def _fire(name: str) -> bool:
         return False
     verb, _, argument = action.partition(":")
     if verb == "kill":
+        if argument:
+            with open(argument, "a", encoding="utf-8") as file:
+                file.write(f"{name}\n")
         os.kill(os.getpid(), 9)
     elif verb == "sleep":
         import time  # start-up time: only an armed process needs it

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import core
+from core import Client
 from core.faults import FAILPOINTS
 
 _spec = importlib.util.spec_from_file_location("faults_harness", Path(__file__).with_name("harness.py"))
@@ -24,47 +25,114 @@ sys.modules["faults_harness"] = harness
 _spec.loader.exec_module(harness)  # type: ignore[union-attr]
 
 SHAPES = list(harness.SHAPES)
-ELSEWHERE = ("integration.", "job.")  # tests/unit/integrations and test_jobs.py have those
-NAMES = sorted(name for name in FAILPOINTS if not name.startswith(ELSEWHERE))
+MAPPED = {"artifact.written", "step.expanded"}
+"""Only the dynamic shape comes by: it has large outputs, and a map."""
+WORKERS = ("task.", "worker.", "reply.", "event.acknowledged")
+"""Beginnings of those that only workers come by."""
+OFTEN = ("attempt.", "artifact.written", "checkpoint.kept")
+"""Beginnings of those that the driver comes by twice on each shape, when it does the steps itself."""
+ELSEWHERE = {
+    "step.reused": "test_killed_when_a_step_was_reused_or_skipped",
+    "step.skipped": "test_killed_when_a_step_was_reused_or_skipped",
+    "run.resumed": "test_killed_when_a_run_goes_on",
+    "integration.": "tests/unit/integrations",
+    "job.": "test_jobs.py, tests/integration/test_jobs.py",
+    "journal.push": "",
+}
+"""Those that have tests of their own, by beginning."""
+NAMES = sorted(name for name in FAILPOINTS if not name.startswith(tuple(ELSEWHERE)))
 
 
-def cases() -> list[tuple[str, str, int]]:
-    """Every failpoint on every shape, in one process and with workers; per change each failpoint on one shape."""
-    every = [(name, shape, workers) for name in NAMES for shape in SHAPES for workers in (1, 3)]
-    if harness.FULL:
-        return every
-    return [case for case in every if SHAPES.index(case[1]) == (NAMES.index(case[0]) + case[2]) % len(SHAPES)]
+def cases() -> list[tuple[str, str, int, int]]:
+    """Every failpoint on every shape, in one process and with workers, at its first or second pass; per change each once."""
+    found = []
+    for name in NAMES:
+        shapes = ["dynamic"] if name in MAPPED else SHAPES
+        places = [(3, 1)] if name.startswith(WORKERS) else [(1, 1), (3, 1)]
+        if name.startswith(OFTEN):
+            places.append((1, 2))
+        every = [(name, shape, workers, nth) for shape in shapes for workers, nth in places]
+        found += every if harness.FULL else [every[NAMES.index(name) % len(every)]]
+    return found
 
 
-@pytest.mark.parametrize(("name", "shape", "workers"), cases())
-def test_killed_at_a_failpoint_then_resumed(tmp_path: Path, name: str, shape: str, workers: int) -> None:
+@pytest.mark.parametrize(("name", "shape", "workers", "nth"), cases())
+def test_killed_at_a_failpoint_then_resumed(tmp_path: Path, name: str, shape: str, workers: int, nth: int) -> None:
     table = harness.Table(tmp_path, shape, workers)
-    nth = random.Random(f"{name} {shape} {workers}").randint(1, 2)  # noqa: S311 - the same each time
-    armed = {"CORE_FAILPOINTS": f"{name}=kill@{nth}"}
-    process = table.begin(**({} if name == "run.resumed" else armed))
-    if name == "run.resumed":
-        time.sleep(0.25)
-        process.kill()
+    heartbeat = "0.05" if name == "lease.renew" else str(harness.HEARTBEAT)  # one is due before the run is over
+    process = table.begin(CORE_FAILPOINTS=f"{name}=kill:{tmp_path}/fired@{nth}", CORE_HEARTBEAT=heartbeat)
     said, _ = process.communicate(timeout=60)
-    if name == "run.resumed" and table.settled() == "lost":
-        resumed = table.begin("runs", "resume", "latest", CORE_FAILPOINTS="run.resumed=kill")
-        resumed.communicate(timeout=60)
-        assert resumed.returncode == -signal.SIGKILL
+    assert (tmp_path / "fired").exists(), f"nothing came by {name}: {said}"
     table.complete(said)
     table.check()
+
+
+@pytest.mark.parametrize("shape", SHAPES if harness.FULL else SHAPES[:1])
+def test_killed_when_a_run_goes_on(tmp_path: Path, shape: str) -> None:
+    table = harness.Table(tmp_path, shape, 1)
+    said, _ = table.begin(CORE_FAILPOINTS="attempt.begun=kill").communicate(timeout=60)
+    assert table.settled() == "lost", said
+    resumed = table.begin("runs", "resume", "latest", CORE_FAILPOINTS="run.resumed=kill")
+    said, _ = resumed.communicate(timeout=60)
+    assert resumed.returncode == -signal.SIGKILL, said
+    table.complete(said)
+    table.check()
+
+
+AGAIN = """
+from core import pipeline, step
+
+@step
+def make() -> int:
+    return 1
+
+@step(cache=False)
+def no(x: int) -> bool:
+    return False
+
+@step
+def left_out(x: int) -> int:
+    return x
+
+@pipeline
+def flow():
+    x = make()
+    left_out.with_options(when=no(x))(x)
+
+flow()
+"""
+
+
+@pytest.mark.parametrize("name", ["step.reused", "step.skipped"])
+def test_killed_when_a_step_was_reused_or_skipped(tmp_path: Path, name: str) -> None:
+    table = harness.Table(tmp_path, "chain", 1)
+    table.script.write_text(AGAIN)
+    said, _ = table.begin().communicate(timeout=60)
+    assert table.settled() == "completed", said  # so that the next can reuse
+    process = table.begin(CORE_FAILPOINTS=f"{name}=kill")
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, said
+    resumed = table.begin("runs", "resume", "latest")
+    said, _ = resumed.communicate(timeout=60)
+    assert resumed.returncode == 0, said
+    run = Client(str(table.home)).run()
+    states = {name: str(found.state) for name, found in run.steps.items()}
+    assert states == {"make": "reused", "no": "completed", "left_out": "skipped"}
 
 
 def test_every_failpoint_is_in_the_list_and_in_the_code() -> None:
     called = set()
     for path in Path(core.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if "failpoint(" in text else ():
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "failpoint":
                 called.update(arg.value for arg in node.args if isinstance(arg, ast.Constant))
     assert called == set(FAILPOINTS)
-    assert {name for name, _, _ in cases()} == set(NAMES)
+    assert {case[0] for case in cases()} == set(NAMES)
+    assert not [beginning for beginning in ELSEWHERE if not any(name.startswith(beginning) for name in FAILPOINTS)]
 
 
-SEEDS = range(200) if harness.FULL else range(8)
+SEEDS = range(200) if harness.FULL else range(6)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -90,7 +158,7 @@ def test_killed_at_random_then_resumed(tmp_path: Path, seed: int) -> None:
 
 
 def test_an_undisturbed_run_gives_the_same_in_one_process_and_with_workers(tmp_path: Path) -> None:
-    for shape in SHAPES:
+    for shape in SHAPES if harness.FULL else ("diamond", "dynamic"):
         found = []
         for workers in (1, 3):
             folder = tmp_path / f"{shape}{workers}"
@@ -131,7 +199,7 @@ def test_of_many_processes_that_want_one_cached_step_one_runs_it(tmp_path: Path,
     table.script.write_text(SINGLE)
     trace, wait = tmp_path / "trace", tmp_path / "wait"
     wait.touch()
-    processes = {process.pid: process for process in (table.begin() for _ in range(32 if harness.FULL else 8))}
+    processes = {process.pid: process for process in (table.begin() for _ in range(32 if harness.FULL else 6))}
     while not trace.exists() or not trace.read_text().endswith("\n"):
         assert any(process.poll() is None for process in processes.values())
         time.sleep(0.005)

@@ -153,6 +153,18 @@ def test_another_owner_goes_on_with_jobs_at_work(
     assert kinds(done)[EventKind.JOB_TAKEN_OVER] == 1
 
 
+@pytest.mark.usefixtures("processes")
+def test_what_a_job_reported_holds_though_it_is_killed(
+    trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CORE_FAILPOINTS", f"job.reported=kill:{tmp_path}/fired")  # of jobs: this process read it before
+    run = flows.flow(size=4)
+    assert (tmp_path / "fired").read_text() == "job.reported\n" * 2
+    assert run.state == "completed"
+    assert [len(step.attempts) for step in run.steps.values()] == [1, 1]
+    assert trace() == {"make": 1, "sum": 1}
+
+
 def test_one_step_runs_elsewhere(
     trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch, python: Callable[..., Any]
 ) -> None:
