@@ -32,7 +32,7 @@ resilience: .venv/example.stamp
 	@$(BIN)/python examples/resilience/run.py
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -60,7 +60,8 @@ dist: .venv/dev.stamp
 	@ls dist
 
 test-faults: .venv/dev.stamp
-	CORE_FAULTS=1 $(BIN)/python -m pytest -n auto tests/faults tests/unit/test_fold.py tests/unit/test_collect.py $(ARGS)
+	CORE_FAULTS=1 $(BIN)/python -m pytest -n auto tests/faults tests/unit/test_fold.py tests/unit/test_collect.py \
+		tests/integration/test_limits.py $(ARGS)
 
 lock: .venv/bin/uv
 	$(BIN)/uv lock --upgrade --quiet

@@ -13,11 +13,14 @@ from pathlib import Path
 
 from core import get_context, pipeline, step
 
+PACE = float(os.environ.get("PACE") or 0.5)
+"""Seconds that an epoch takes: slow enough to read along."""
+
 
 @step
 def load(rows: int) -> list[float]:
     print(f"load: {rows} rows")
-    time.sleep(0.5)
+    time.sleep(PACE)
     return [row / rows for row in range(rows)]
 
 
@@ -28,7 +31,7 @@ def train(data: list[float], epochs: int) -> float:
     epoch, weight = context.last_checkpoint((0, 0.0))
     print(f"train: begins with epoch {epoch + 1}, in process {os.getpid()}", flush=True)
     while epoch < epochs:
-        time.sleep(0.5)
+        time.sleep(PACE)
         epoch, weight = epoch + 1, weight + sum(data) / len(data)
         context.checkpoint((epoch, weight))
         print(f"train: epoch {epoch} of {epochs}, weight {weight:.2f}", flush=True)
@@ -67,7 +70,7 @@ def begin(rows: int, **environment: str) -> tuple[subprocess.Popen[str], int]:
             trainer = int(line.split()[-1])
         if line.startswith("train: epoch 2"):
             break
-    time.sleep(0.2)
+    time.sleep(PACE / 2)
     return process, trainer
 
 

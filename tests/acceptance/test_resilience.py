@@ -19,6 +19,7 @@ def test_it_shows_a_kill_a_lost_run_and_going_on(
     python: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("PACE", "0.2")
     before = set(EXAMPLE.parent.iterdir())
     said = python(EXAMPLE).stdout
     killed, lost, resumed, worker, retried, told, again = said.split("\n# ")[1:]

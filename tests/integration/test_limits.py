@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+FULL = os.environ.get("CORE_FAULTS") == "1"
+"""Whether everything has the size of which the promises speak (`make test-faults`), or what goes with each change."""
+DEEP, WIDE, MEGABYTES, PROCESSES = (10_000, 5_000, 100, 32) if FULL else (2_000, 1_000, 10, 8)
+
+
 @step
 def number() -> int:
     return 1
@@ -56,32 +61,37 @@ def big(size: int) -> bytes:
     return os.urandom(size)
 
 
-def test_ten_thousand_deep() -> None:
+def test_deep() -> None:
     @pipeline
     def deep() -> int:
         value = number()
-        for _ in range(9_999):
+        for _ in range(DEEP - 1):
             value = add(value)
         return value
 
     run = deep()
     assert run.state is RunState.COMPLETED
-    assert run.steps["add_9999"].outputs["output"].load() == 10_000
+    assert run.steps[f"add_{DEEP - 1}"].outputs["output"].load() == DEEP
 
 
-def test_five_thousand_wide() -> None:
-    wide = pipeline(lambda: total(add.map(list(range(5_000)))))
-    assert wide().steps["total"].outputs["output"].load() == sum(range(1, 5_001))
+def test_wide() -> None:
+    wide = pipeline(lambda: total(add.map(list(range(WIDE)))))
+    assert wide().steps["total"].outputs["output"].load() == sum(range(1, WIDE + 1))
     again = wide()
     assert {str(s.state) for s in again.steps.values()} == {"reused"}
 
 
-def test_a_step_that_prints_100_megabytes(capfd: pytest.CaptureFixture[str]) -> None:
-    run = pipeline(lambda: chatter(100))()
+def test_a_step_that_prints_more_than_is_kept(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 1 << (26 if FULL else 22)  # 26 is the default
+    if not FULL:
+        monkeypatch.setenv("CORE_LOG_LIMIT", str(limit))
+    run = pipeline(lambda: chatter(MEGABYTES))()
     head, gap, tail = re.split(r"\n?\.\.\. ([\d,]+) bytes left out \.\.\.\n", run.steps["chatter"].log())
-    assert len(head) == 1 << 25
-    assert len(head) + int(gap.replace(",", "")) + len(tail) == 100_000_000
-    assert len(capfd.readouterr().out) == 100_000_000
+    assert len(head) == limit // 2
+    assert len(head) + int(gap.replace(",", "")) + len(tail) == MEGABYTES * 1_000_000
+    assert len(capfd.readouterr().out) == MEGABYTES * 1_000_000
 
 
 def test_binary_and_escape_sequences_stay_as_they_are_in_the_log(
@@ -118,19 +128,18 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("processes", [2, 32])
-def test_many_runs_at_once_in_one_home(processes: int, tmp_path: Path) -> None:
+def test_many_runs_at_once_in_one_home(tmp_path: Path) -> None:
     (tmp_path / "flow.py").write_text(SCRIPT)
     command = [sys.executable, "flow.py"]
     environment = {**os.environ, "CORE_DISPLAY": "none"}
     started = [
         subprocess.Popen([*command, str(i)], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
-        for i in range(processes)
+        for i in range(PROCESSES)
     ]
     errors = [process.communicate(timeout=120)[1].decode() for process in started]
-    assert errors == [""] * processes
+    assert errors == [""] * PROCESSES
     rows = Client().runs(limit=None)
-    assert [row.state for row in rows] == ["completed"] * processes
+    assert [row.state for row in rows] == ["completed"] * PROCESSES
 
 
 @pytest.fixture
