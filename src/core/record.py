@@ -13,6 +13,7 @@ from itertools import count
 from core.errors import CoreError, StoreError, UntrustedPickleError, message_of
 from core.faults import armed, failpoint
 from core.model.event import Event, EventKind
+from core.model.nothing import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -311,8 +312,11 @@ class Recorder:
                 self._tick()
 
 
-def vouched(tracking: TrackingStore, digest: str) -> bool:
-    """Whether a pickle may be loaded; raises `UntrustedPickleError` for one that only a journal of others names."""
+def vouched(tracking: TrackingStore, digest: str, names: Mapping[str, str] = NOTHING) -> bool:
+    """Whether a pickle may be loaded; raises `UntrustedPickleError` for one that only a journal of others names.
+
+    `names` tells what stores are called, by their URIs, as far as they are known.
+    """
     if tracking.recorded(digest):
         return True
     origins = sorted(tracking.origins(digest))
@@ -320,7 +324,8 @@ def vouched(tracking: TrackingStore, digest: str) -> bool:
         return False
     raise UntrustedPickleError(
         f"artifact {digest} is a pickle that only the journal in {origins[0]!r} names, which others can write, too",
-        "if all who can write there may run code as you, say so: `core artifact-store update NAME --trusted true`",
+        "if all who can write there may run code as you, say so: "
+        f"`core artifact-store update {names.get(origins[0], 'NAME')} --trusted true`",
     )
 
 

@@ -364,7 +364,7 @@ class Workspace:
         with self:
             store = self.stack.artifact_store
             self.tracking.trusted = {"", store.uri} if store.trusted else {""}
-            return vouched(self.tracking, digest)
+            return vouched(self.tracking, digest, {store.uri: store.name})
 
     def log(self, run: str, step: str, attempt: int) -> str:
         """What an attempt printed, with a line where much is left out; empty when it printed nothing."""
