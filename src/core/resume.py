@@ -68,7 +68,9 @@ def resume(
         where = workspace.orchestrators(compiled.specs)
         prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
         past = _past(view, retry, workspace)
-        ending = drive(plan, planner, dict(compiled.specs), workspace.conditions(options, where), past)
+        conditions = workspace.conditions(options, where)
+        conditions = workspace.provided(conditions, pipeline, compiled.specs, plan, where, view)
+        ending = drive(plan, planner, dict(compiled.specs), conditions, past)
     return outcome(pipeline.name, ending, workspace.view(run))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from core.compile import Compiled
     from core.model.plan import Plan
+    from core.model.spec import ImageSettings
     from core.view import RunView
 
     class Keywords(TypedDict, total=False):
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         cache: bool
         fail_fast: bool
         workers: int | None
+        image: ImageSettings | None
 
 
 P = ParamSpec("P")
@@ -124,6 +126,7 @@ def run(pipeline: Pipeline[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str
         where = workspace.orchestrators(compiled.specs)
         prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
         conditions = workspace.conditions(_merged(pipeline.options, options), where)
+        conditions = workspace.provided(conditions, pipeline, compiled.specs, plan, where)
         ending = drive(plan, planner, dict(compiled.specs), conditions)
     workspace.resume = _resume
     view = workspace.view(ending.run)

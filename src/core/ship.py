@@ -21,7 +21,6 @@ def equipped(
     conditions: Conditions,
     settings: Settings,
     orchestrators: Mapping[str, Orchestrator],
-    images: Mapping[str, str],
     workers: int | None,
 ) -> Conditions:
     """`conditions` of a run on `orchestrators` (the stack's stands first); `workers` is what the call says."""
@@ -52,7 +51,6 @@ def equipped(
             folders=folders,
         ),
         mailbox=JournalTrackingStore(conditions.store),
-        images=images,
     )
 
 

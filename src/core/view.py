@@ -238,6 +238,11 @@ class RunView:
         return self._folded.started.get("options", {})  # type: ignore[no-any-return]
 
     @property
+    def images(self) -> tuple[Mapping[str, Any], ...]:
+        """Images that its steps run in, each with `reference` (by digest) and `steps`; those of resumes come last."""
+        return self._folded.images
+
+    @property
     def graph_digest(self) -> str:
         """Digest of the compiled pipeline."""
         return str(self._folded.started.get("graph", ""))
@@ -329,6 +334,8 @@ class RunView:
             "environment": dict(self.environment),
             "error": self.error,
         }
+        if self.images:
+            data["images"] = {step: image["reference"] for image in self.images for step in image["steps"]}
         if steps:
             data["graph"] = self._folded.started.get("graph", "")
             data["steps"] = [step.to_data() for step in self.steps.values()]
@@ -364,6 +371,8 @@ class _Folded(Value):
     steps: dict[str, dict[int, list[Event]]]
     """By step, then by attempt: the events of the highest epoch, by seq and writer: the first end counts. Of an attempt
     that was taken over, those of the epochs before it come first."""
+    images: tuple[Mapping[str, Any], ...] = ()
+    """As each owner of the run recorded them."""
 
 
 def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:
@@ -390,7 +399,8 @@ def _fold(events: Iterable[Event], *, silent: bool) -> _Folded:
         state, ended = RunState(end.data.get("state", RunState.FAILED)), end.data
     started_at = min((event.at for event in starts), default=None)
     data = next((event.data for event in starts if event.epoch == starts[-1].epoch), {})
-    return _Folded(data, ended, state, started_at, end.at if end else None, epoch, steps)
+    images = tuple(image for event in of_run for image in event.data.get("images", ()))
+    return _Folded(data, ended, state, started_at, end.at if end else None, epoch, steps, images)
 
 
 def _counting(events: list[Event]) -> list[Event]:

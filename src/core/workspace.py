@@ -16,6 +16,7 @@ from core.errors import ConfigurationError, NotFoundError, StoreError
 from core.logs import read
 from core.model.graph import Graph, parse
 from core.model.nothing import NOTHING
+from core.model.plan import Action
 from core.plugins.registry import Registry
 from core.settings import Settings, resolve
 from core.source import own_folder
@@ -32,11 +33,14 @@ if TYPE_CHECKING:
     from core.connectors import Connectors
     from core.model.artifact import ArtifactRef
     from core.model.event import Event
+    from core.model.plan import Plan
     from core.model.spec import RunOptions, StepSpec
     from core.plan import Planner
     from core.ports.catalog import Catalog
+    from core.ports.container_registry import RegistryLogin
     from core.ports.orchestrator import Orchestrator
     from core.ports.tracking_store import TrackingStore
+    from core.run import Pipeline
     from core.schedule import Conditions
     from core.secrets import Secrets
     from core.sharing import Sharing
@@ -244,6 +248,7 @@ class Workspace:
         """
         stack = self.stack.orchestrator
         found: dict[str, Orchestrator] = {stack.name: stack}
+        stack.login = self._image_login
         for node, spec in specs.items():
             name = spec.options.runs_on
             if name is not None and name not in found:
@@ -258,16 +263,23 @@ class Workspace:
             with self:
                 built: Any = build(self, shelf_of(self).component("orchestrator", name))
                 check_opened(self.stack, built)
+                built.login = self._image_login
                 return built  # type: ignore[no-any-return]
         except NotFoundError as error:
             said = f"step {step!r} runs on orchestrator {name!r}, which does not exist: {error.message}"
             raise ConfigurationError(said, "remove runs_on=, or register it: `core orchestrator register`") from error
 
+    def _image_login(self, image: str) -> RegistryLogin | None:
+        """The login with which an engine pulls `image`."""
+        from core.image.base import login_for  # start-up time: only images are pulled
+
+        with self:
+            return login_for(image, self.stack.container_registry)
+
     def conditions(
         self,
         options: RunOptions,
         orchestrators: Mapping[str, Orchestrator] = NOTHING,
-        images: Mapping[str, str] = NOTHING,
     ) -> Conditions:
         """What a run on this workspace works with; first records what earlier runs had to keep in files."""
         from core.record import replay  # start-up time: who only reads runs records none
@@ -298,7 +310,26 @@ class Workspace:
             return conditions
         from core.ship import equipped  # start-up time: a local run launches no jobs
 
-        return equipped(conditions, self.settings, orchestrators, images, options.workers)
+        return equipped(conditions, self.settings, orchestrators, options.workers)
+
+    def provided(
+        self,
+        conditions: Conditions,
+        pipeline: Pipeline[Any, Any],
+        specs: Mapping[str, StepSpec],
+        plan: Plan,
+        orchestrators: Mapping[str, Orchestrator],
+        past: RunView | None = None,
+    ) -> Conditions:
+        """`conditions` with images for the steps that may run, of a new run or of `past`, which goes on."""
+        if not any(one.needs_image for one in orchestrators.values()):
+            return conditions
+        from core.provide import Order, provide  # start-up time: a local run needs no images
+
+        reused = [node for node, decision in plan.decisions.items() if decision.action is Action.REUSE]
+        run, known = (past.id, past.images) if past is not None else ("", ())
+        order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, frozenset(reused), run, known)
+        return provide(self, order, conditions)
 
     def view(self, run: str) -> RunView:
         """The run as its events tell it; nothing is read before it is looked at."""

@@ -10,9 +10,15 @@ import pytest
 
 from core import ImageSettings
 from core.builtin.image_builders.registry import RegistryImageBuilder
+from core.builtin.orchestrators.docker import DockerOrchestrator
+from core.builtin.orchestrators.settings import DockerSettings
 from core.builtin.registries.oci import OciRegistry
 from core.builtin.registries.settings import RegistrySettings
+from core.builtin.stores.local import LocalArtifactStore
 from core.image.ensure import Wish, ensure_images
+from core.image.voice import Voice
+from core.stack import Stack
+from core.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +80,8 @@ def make(
             OciRegistry(RegistrySettings(uri=f"{oci_registry.host}/team")), builder or RegistryImageBuilder(), [],
             str(tmp_path / "home"), lambda data, _: data,
         )  # fmt: skip
-        return ensure_images(wish, said.append), said
+        with Voice(said.append) as voice:
+            return ensure_images(wish, voice), said
 
     return call
 
@@ -90,7 +97,7 @@ def run(engine: DockerEngine, image: str, code: str) -> str:
 def test_code_travels_and_is_imported_as_here(make, project: Path, docker_engine: DockerEngine):
     (made,), said = make()
     assert made.environment.action == "built"
-    assert any("environment  building not built before; requirements: pyproject.toml" in line for line in said)
+    assert any("environment  building: not built before; requirements from pyproject.toml" in line for line in said)
     code = "import flow, os, getpass, core; print(flow.say(), sorted(set(os.listdir()) - {'__pycache__'}), os.getuid(), getpass.getuser(), core.__version__)"
     assert run(docker_engine, made.reference, code).startswith(
         "größe ['data ä.txt', 'flow.py', 'lib', 'pyproject.toml'] 1000 core 0.1"
@@ -102,3 +109,37 @@ def test_code_travels_and_is_imported_as_here(make, project: Path, docker_engine
     (third,), said = make()
     assert (third.environment.action, third.code.action) == ("reused", "pushed")
     assert run(docker_engine, third.reference, "import flow; print(flow.say())") == "new"
+
+
+@pytest.fixture
+def stack(
+    project: Path,
+    docker_engine: DockerEngine,
+    oci_registry: RegistryServer,
+    core_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Stack]:
+    """The active stack: the engine, a registry, a store on this machine."""
+    docker = DockerOrchestrator(DockerSettings(host=docker_engine.host))
+    registry = OciRegistry(RegistrySettings(uri=f"{oci_registry.host}/team"))
+    store = LocalArtifactStore(str(core_home / "artifacts"))
+    stack = Stack("containers", docker, store, registry)
+    monkeypatch.setattr(Workspace, "stack", stack)
+    monkeypatch.setenv("CORE_DISPLAY", "plain")
+    yield stack
+    docker.close()
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_run_makes_its_images_first(project: Path, base_image: str, capfd: pytest.CaptureFixture[str]):
+    import flow
+
+    flowing = flow.flow.with_options(image=ImageSettings(base_image=base_image))
+    run = flowing()
+    assert run.steps["say"].outputs["output"].load() == "größe"
+    (image,) = run.images
+    assert image["steps"] == ["say"]
+    assert "@sha256:" in image["reference"]
+    said = capfd.readouterr().err
+    assert "  image        " in said
+    assert "environment" in said

@@ -14,14 +14,14 @@ from core.image.layer import write_layer
 from core.image.made import Made, Part
 from core.image.options import base_of, check, limit_of, merged
 from core.image.project import FOLDER, commit_of, find_project
-from core.image.recipe import complete, make_recipe
+from core.image.recipe import complete, make_recipe, plainly
 from core.image.remember import changes
 from core.image.requirements import find_requirements
 from core.image.wheel import package, package_of
 from core.model.value import Value
 from core.oci.media import to_json
 from core.ports.image_builder import Code
-from core.text import amount, duration, first_line
+from core.text import amount, first_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.image.files import Selection
+    from core.image.project import Project
     from core.image.requirements import Requirements
+    from core.image.voice import Voice
     from core.image.wheel import Package
     from core.model.spec import ImageSettings, StepSpec
     from core.oci.image import Layer
@@ -41,7 +43,10 @@ SPOOL = 32 << 20
 """Bytes of a layer that wait in memory; more waits on disk."""
 SHORT = 32
 """Digits of a key in a tag."""
-_STEP = re.compile(r"(?:Step \d+/\d+ : |#\d+ \[[^\]]*\d+/\d+\] )(RUN .*|COPY .*)")
+LARGE = 50_000_000
+"""Bytes of a project's files from which on it is said how many there are before they are packed."""
+_STEP = re.compile(r"(?:Step \d+/\d+ : |#\d+ \[[^\]]*\d+/\d+\] )((?:RUN|COPY) .*)")
+_PIP = re.compile(r"(?:#\d+ [\d.]+ )?\s*((?:Collecting|Downloading|Building wheel|Installing collected) .*)")
 
 
 class Wish(Value):
@@ -62,13 +67,15 @@ class Wish(Value):
     """Puts secrets in the place of references; its second argument begins a message."""
     run: str = ""
     """Id of the run that first wants them, for a label."""
+    past: Sequence[Mapping[str, Any]] = ()
+    """What the run that goes on recorded of its images: tags are not asked for again."""
 
 
-def ensure_images(wish: Wish, say: Callable[[str], None]) -> list[Made]:
+def ensure_images(wish: Wish, voice: Voice) -> list[Made]:
     """Every image that the steps need, made unless it is there; steps that need the same share one.
 
-    `say` gets a line for each thing done. Raises `ConfigurationError` for what the user can mend, before anything is
-    sent, and what registries and engines raise.
+    Raises `ConfigurationError` for what the user can mend, before anything is sent, and what registries and engines
+    raise.
     """
     groups: dict[ImageSettings, list[str]] = {}
     for node, spec in wish.specs.items():
@@ -78,7 +85,7 @@ def ensure_images(wish: Wish, say: Callable[[str], None]) -> list[Made]:
             environment=_Frozen(settings.environment), build_secrets=_Frozen(settings.build_secrets)
         )
         groups.setdefault(frozen, []).append(node)
-    work = _Work(wish, say)
+    work = _Work(wish, voice)
     try:
         return [work.image(settings, tuple(nodes)) for settings, nodes in groups.items()]
     finally:
@@ -95,10 +102,16 @@ class _Frozen(dict[str, str]):
 class _Work:
     """The images of one run; what several need is found out once."""
 
-    def __init__(self, wish: Wish, say: Callable[[str], None]) -> None:
-        self.wish, self.say = wish, say
-        self.project = find_project(wish.specs)
+    def __init__(self, wish: Wish, voice: Voice) -> None:
+        self.wish, self.voice = wish, voice
         self._layers: dict[tuple[object, ...], _Packed] = {}
+        self._bases: dict[str, str] = {one["asked"]: one["base"] for one in wish.past if one.get("base")}
+        self._past = {one["key"]: one["reference"] for one in wish.past if one.get("key")}
+
+    @cached_property
+    def project(self) -> Project:
+        """The project that the steps belong to."""
+        return find_project(self.wish.specs)
 
     @cached_property
     def packages(self) -> list[Package]:
@@ -113,57 +126,87 @@ class _Work:
 
     def image(self, settings: ImageSettings, nodes: tuple[str, ...]) -> Made:
         """The image for `settings`."""
+        clock, asked = _Clock(), base_of(settings)
         if settings.skip_build:
-            reference = str(pinned(base_of(settings), self.wish.registry))
-            self.say(f"  image        given    {reference}, used as it is")
-            return Made(reference, nodes, Part(base_of(settings), "given", "skip_build"))
-        clock = _Clock()
+            base = self.pin(asked)
+            made = Made(base, nodes, Part(asked, "given", "used as it is"), asked=asked, base=base, key=base)
+        else:
+            made = self._made(settings, nodes)._replace(asked=asked)
+        self.voice.doing("")
+        made = made._replace(seconds=clock.seconds)
+        self.voice.say("image", made.line())
+        for name in made.left_out:
+            self.voice.say("", f"left out {name}")
+        return made
+
+    def _made(self, settings: ImageSettings, nodes: tuple[str, ...]) -> Made:
+        """The image of an environment and the code."""
         packed = self.packed(settings)
         requirements = self.requirements(settings)
-        recipe, parts = make_recipe(settings, requirements, self.packages, self.project.root, self.wish.registry)
+        recipe, parts = make_recipe(settings, requirements, self.packages, self.project.root, self.pin)
         code = self.code(packed)
-        tag = f"code-{_key(recipe.key, code)[:SHORT]}"
-        found = self.wish.builder.find(tag, self.wish.registry)
+        key, tag = _key(recipe.key, code._replace(labels={})), f"code-{_key(recipe.key, code)[:SHORT]}"
+        found = self._past.get(key) or self.find(tag)
         if found:
-            why = f"the same {len(packed.selection.files)} files, on the same environment"
-            self._tell("image", "reused", why, clock)
-            environment, top = Part(_name(recipe), "reused", "nothing that makes it changed"), Part(tag, "reused", why)
-            return Made(found, nodes, environment, top, requirements.origin, packed.selection.left_out)
-        base, environment = self.environment(recipe, parts, settings, requirements.origin)
-        clock = _Clock()
-        labels = {**code.labels, "core.run": self.wish.run} if self.wish.run else code.labels
-        made = self.wish.builder.code(base, code._replace(labels=labels), tag, self.wish.registry)
-        why = f"{len(packed.selection.files)} files, {amount(packed.layer.size)} packed"
-        self._tell("code", "pushed", why, clock)
-        for name in packed.selection.left_out:
-            self.say(f"               left out {name}")
-        top = Part(tag, "pushed", why, clock.seconds, packed.layer.size)
-        return Made(made, nodes, environment, top, requirements.origin, packed.selection.left_out)
+            why = f"the same {_files(packed)}"
+            environment, top = Part(_name(recipe), "reused", "unchanged"), Part(tag, "reused", why)
+        else:
+            base, environment = self.environment(recipe, parts, settings, requirements.origin)
+            found, top = self.top(base, code, tag, packed)
+        left_out = packed.selection.left_out
+        return Made(found, nodes, environment, top, requirements.origin, left_out, base=recipe.base, key=key)
 
     def environment(
         self, recipe: Recipe, parts: Mapping[str, str], settings: ImageSettings, origin: str
     ) -> tuple[str, Part]:
         """The environment's reference, built unless somebody did before."""
         clock, tag = _Clock(), _name(recipe)
-        found = self.wish.builder.find(tag, self.wish.registry)
+        found = self.find(tag)
         changed = changes(self.wish.home, self.project.root, parts)
         if found:
-            why = "built before from the same base, requirements and packages"
-            self._tell("environment", "reused", why, clock)
-            return found, Part(tag, "reused", why, clock.seconds)
+            return found, Part(tag, "reused", "unchanged" if not changed else "built before", clock.seconds)
         why = f"{' and '.join(changed)} changed" if changed else "not built before"
-        self.say(f"  environment  building {why}; requirements: {origin}")
+        self.voice.say("environment", f"building: {why}; requirements from {origin}")
+        self.voice.doing("building the environment image")
         secrets = self.wish.resolve(settings.build_secrets, "build_secrets of the image settings")
         whole = complete(recipe, self.packages, secrets)
         built = self.wish.builder.environment(whole, tag, self.wish.registry, self._progress)
-        self._tell("environment", "built", why, clock)
         return built, Part(tag, "built", why, clock.seconds)
+
+    def top(self, base: str, code: Code, tag: str, packed: _Packed) -> tuple[str, Part]:
+        """The reference of the image with the code on top of `base`."""
+        clock, registry, size = _Clock(), self.wish.registry, packed.layer.size
+        where = f"sending it to {registry.uri}" if registry is not None else "adding it on the engine"
+        self.voice.doing(f"code: {_files(packed)}, {amount(size)} packed; {where}")
+        labels = {**code.labels, "core.run": self.wish.run} if self.wish.run else code.labels
+        made = self.wish.builder.code(base, code._replace(labels=labels), tag, registry)
+        part = Part(tag, "pushed" if registry is not None else "added", _files(packed), clock.seconds, size)
+        return made, part
+
+    def find(self, tag: str) -> str:
+        """The image that has `tag` by digest; empty when there is none."""
+        registry = self.wish.registry
+        self.voice.doing(f"looking for {tag} {f'in {registry.uri}' if registry is not None else 'on the engine'}")
+        return self.wish.builder.find(tag, registry)
+
+    def pin(self, name: str) -> str:
+        """An image by digest; each tag is asked for once."""
+        if name not in self._bases:
+            self.voice.doing(f"asking for the digest of {name}")
+            self._bases[name] = str(pinned(name, self.wish.registry))
+        return self._bases[name]
 
     def packed(self, settings: ImageSettings) -> _Packed:
         """The files that travel, and the layer that they make."""
         wanted = settings.include, settings.ignore_file or "", limit_of(settings)
         if wanted not in self._layers:
+            self.voice.doing(f"reading the files of {self.project.root}")
             selection = select(self.project.root, *wanted)
+            if selection.size > LARGE:
+                largest = max(selection.files, key=lambda each: each.size)
+                text = f"{len(selection.files)} files, {amount(selection.size)}; "
+                text += f"the largest is {largest.name!r} ({amount(largest.size)}); .coreignore leaves files out"
+                self.voice.say("code", text)
             file = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 - lives as long as the run's images are made
             layer = write_layer(selection.files, FOLDER, file)  # type: ignore[arg-type]
             self._layers[wanted] = _Packed(selection, layer, file)
@@ -191,14 +234,13 @@ class _Work:
         for packed in self._layers.values():
             packed.file.close()
 
-    def _tell(self, what: str, action: str, why: str, clock: _Clock) -> None:
-        self.say(f"  {what:<11}  {action:<7}  {why}  {duration(clock.seconds)}")
-
     def _progress(self, line: str) -> None:
         """Of what a build prints, the commands that it is at."""
         found = _STEP.match(line)
         if found:
-            self.say(f"               {first_line(found[1])}")
+            self.voice.doing(plainly(found[1]))
+        elif pip := _PIP.match(line):
+            self.voice.doing(first_line(pip[1]))
 
 
 class _Packed(Value):
@@ -219,6 +261,11 @@ class _Clock:
     def seconds(self) -> float:
         """Until now."""
         return perf_counter() - self._began
+
+
+def _files(packed: _Packed) -> str:
+    count = len(packed.selection.files)
+    return f"{count} file{'s' if count != 1 else ''}"
 
 
 def _name(recipe: Recipe) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from core.model.value import Value
+from core.text import amount, duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_SHOWN = 19
+"""Characters of a digest that a line shows."""
 
 
 class Part(Value):
@@ -15,7 +19,7 @@ class Part(Value):
     name: str
     """Tag under which it is kept; the name that was given for a ready image."""
     action: str
-    """`built`, `pushed`, `reused` or `given`."""
+    """`built`, `pushed`, `added`, `reused` or `given`."""
     reason: str
     """For people: why."""
     seconds: float = 0.0
@@ -24,14 +28,14 @@ class Part(Value):
 
     def to_data(self) -> dict[str, Any]:
         """Plain data."""
-        return self._asdict()
+        return {**self._asdict(), "seconds": round(self.seconds, 3)}
 
 
 class Made(Value):
     """One image."""
 
     reference: str
-    """By digest."""
+    """By digest; on an engine without a registry the image's id."""
     steps: tuple[str, ...]
     """Node ids of the steps that run in it."""
     environment: Part
@@ -40,6 +44,14 @@ class Made(Value):
     """Where they come from; empty for a ready image."""
     left_out: tuple[str, ...] = ()
     """Files that looked as if they belonged to the code and stayed here."""
+    asked: str = ""
+    """The image that it is built on, as the settings name it."""
+    base: str = ""
+    """The same by digest: whoever goes on with the run asks no tag again."""
+    key: str = ""
+    """Digest of the environment and the code: the same key is the same image, whatever its labels say."""
+    seconds: float = 0.0
+    """That it took in all."""
 
     def to_data(self) -> dict[str, Any]:
         """Plain data."""
@@ -50,4 +62,27 @@ class Made(Value):
             "code": self.code.to_data() if self.code is not None else None,
             "requirements": self.requirements,
             "left_out": list(self.left_out),
+            "base": self.base,
+            "seconds": round(self.seconds, 3),
         }
+
+    def to_record(self) -> dict[str, Any]:
+        """What a run records of it."""
+        return {
+            "reference": self.reference,
+            "steps": list(self.steps),
+            "asked": self.asked,
+            "base": self.base,
+            "key": self.key,
+        }
+
+    def line(self) -> str:
+        """In one line: reference, what was reused or why it was made, size, time."""
+        name, at, digest = self.reference.rpartition("@")
+        parts = [f"{name}{at}{digest[:_SHOWN]}"]
+        for what, part in (("environment", self.environment), ("code", self.code)):
+            if part is None:
+                continue
+            size = f", {amount(part.size)} sent" if part.size else ""
+            parts.append(f"{what} {part.action} ({part.reason}{size})")
+        return "  ".join([*parts, duration(self.seconds)])

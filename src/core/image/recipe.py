@@ -7,22 +7,21 @@ import os
 from hashlib import sha256
 
 from core.errors import ConfigurationError
-from core.image.base import pinned
 from core.image.context import context_digest
 from core.image.layer import USER as NUMBER
 from core.image.options import base_of, platform_of, python_of
 from core.image.wheel import make_wheel
 from core.oci.media import digest_of, to_json
 from core.ports.image_builder import BASE, USER, Recipe
+from core.text import first_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from core.image.requirements import Requirements
     from core.image.wheel import Package
     from core.model.spec import ImageSettings
-    from core.ports.container_registry import ContainerRegistry
 
 VERSION = 1
 """Of what recipes mean: a change of it builds every environment anew."""
@@ -32,6 +31,15 @@ HOME = "/home/core"
 """Home of the user that containers run as, for programs that keep something there."""
 _PIP = "PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1"
 _INSTALL = f"{_PIP} python3 -m pip install --progress-bar=off --no-warn-script-location"
+_WORDS = (
+    (f"-r {PLACE}/requirements.txt", "installing the requirements"),
+    (f"pip install --progress-bar=off --no-warn-script-location {PLACE}/", "installing core"),
+    ("apt-get install", "installing Debian packages"),
+    (f"mkdir -p {HOME}", "making the user that steps run as"),
+    ("command -v python", "looking at its Python"),
+    (f" {PLACE}/", "copying wheels and requirements"),
+)
+"""What stands in a command of the recipe, and what it is for people."""
 _CONFIGURED = "if [ -f /run/secrets/pip_conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip_conf; fi"
 
 
@@ -40,14 +48,14 @@ def make_recipe(
     requirements: Requirements,
     packages: Sequence[Package],
     root: str,
-    registry: ContainerRegistry | None,
+    pin: Callable[[str], str],
 ) -> tuple[Recipe, Mapping[str, str]]:
     """The recipe for `settings` but for wheels and secrets (`complete` adds them), and the parts of its key.
 
-    The parts go by the names that people know, to say which of them changed.
+    `pin` gives the base by digest. The parts go by the names that people know, to say which of them changed.
     """
     own, context = _own(settings, root)
-    base = "" if own else str(pinned(base_of(settings), registry))
+    base = "" if own else pin(base_of(settings))
     files = {"requirements.txt": f"{requirements.text}\n".encode()} if requirements.text else {}
     wheels = [package.wheel for package in packages]
     dockerfile = _dockerfile(settings, wheels, bool(requirements.text), sorted(settings.build_secrets))
@@ -68,6 +76,14 @@ def complete(recipe: Recipe, packages: Sequence[Package], secrets: Mapping[str, 
     """The recipe ready to be built; `secrets` are in the clear."""
     wheels = {package.wheel: make_wheel(package) for package in packages}
     return recipe._replace(files={**recipe.files, **wheels}, secrets=secrets)
+
+
+def plainly(command: str) -> str:
+    """What a command of a Dockerfile does, in words where it is one of the recipe's own."""
+    for sign, words in _WORDS:
+        if sign in command:
+            return words
+    return first_line(command)
 
 
 def _own(settings: ImageSettings, root: str) -> tuple[str, str]:

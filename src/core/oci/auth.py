@@ -7,6 +7,7 @@ from base64 import b64encode
 
 from core.errors import AuthenticationError, InfrastructureError
 from core.mask import add_secret
+from core.ports.container_registry import IDENTITY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     Ask = Callable[..., Any]
 
-IDENTITY = "<token>"
-"""User name that docker's credential helpers give with an identity token in the place of a password."""
 _PARAMETER = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 

@@ -6,10 +6,10 @@ import os
 from urllib.parse import urljoin
 
 from core.errors import AuthenticationError, ConfigurationError
-from core.oci.auth import IDENTITY, LOG_IN, Authorization
+from core.oci.auth import LOG_IN, Authorization
 from core.oci.http import Http, refusal
 from core.oci.reference import ENDPOINTS, loopback
-from core.ports.container_registry import RegistryLogin
+from core.ports.container_registry import IDENTITY, RegistryLogin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,6 +8,9 @@ from typing import ClassVar
 from core.model.value import Value
 from core.ports.component import Component
 
+IDENTITY = "<token>"
+"""User name that docker's credential helpers give with an identity token in the place of a password."""
+
 
 class RegistryLogin(Value):
     """What the registry's token realm, or basic authentication, wants."""

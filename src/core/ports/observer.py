@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 class Observer:
     """Every method is optional. One that raises is reported once and set aside; the run goes on."""
 
+    def preparing(self, text: str) -> None:
+        """Called before `planned` with a line about what is made for the run before its first step: images."""
+
     def planned(self, run: str, plan: Plan) -> None:
         """Called once, before the first step: `run` is the id, `plan` says what each step will do and why."""
 

@@ -9,9 +9,10 @@ from core.ports.component import Component
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from core.model.job import Job, JobHandle, JobState
+    from core.ports.container_registry import RegistryLogin
 
 CAPABILITIES = {
     "inline": "runs attempts in the scheduler's own process; launches nothing",
@@ -30,6 +31,12 @@ class Orchestrator(Component, ABC):
     """Names from `CAPABILITIES`; the conformance suite tests what is declared."""
     needs_image: ClassVar[bool] = False
     """Whether its jobs run in container images: core then makes one for each step before the first is launched."""
+    image: str = ""
+    """A ready image for steps that ask for nothing in theirs, and whose pipeline doesn't either; empty: none."""
+    engine: str = ""
+    """Address of the Docker engine that its jobs run on: images that are built there need no registry."""
+    login: Callable[[str], RegistryLogin | None] | None = None
+    """Gives the login with which an image can be pulled; set before first use."""
     slots: int = 16
     """Jobs that may be at work at a time where nobody says how many."""
     folders: bool = False

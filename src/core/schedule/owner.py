@@ -77,6 +77,8 @@ class Conditions(Value):
     """Where jobs write their events: the journal beside the artifacts."""
     images: Mapping[str, str] = NOTHING
     """Image reference by digest, by node id."""
+    run: str = ""
+    """Id that a new run gets; empty: any."""
     fetch: Callable[[Mapping[str, ArtifactRef]], str] | None = None
     """Copies outputs that the store lacks from where they lie; gives why it can't, or nothing."""
     courier: Callable[[str, bool], Courier] | None = None
@@ -114,7 +116,7 @@ def drive(
     plan: Plan, planner: Planner, specs: dict[str, StepSpec], conditions: Conditions, past: Past | None = None
 ) -> Ending:
     """Run `plan` as the owner of a new run, or go on with the one that `past` tells of."""
-    run = past.run if past else run_id()
+    run = past.run if past else conditions.run or run_id()
     observers = conditions.observers(run)
     capture = Capture(conditions.log_folder(run), observers, limit=conditions.log_limit)
     if conditions.courier is not None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from rich.console import ConsoleOptions, RenderResult
+    from rich.status import Status
 
     from core.builtin.display.tally import Step
     from core.model.event import Event
@@ -69,10 +70,24 @@ class LiveDisplay(Observer):
         self._queue: deque[tuple[str, str]] = deque()
         self._dropped = 0
         self._partial: dict[tuple[str, str], str] = {}
+        self._status: Status | None = None
         self._terminals = {name for name in ("stdout", "stderr") if _is_terminal(getattr(sys, name))}
+
+    def preparing(self, text: str) -> None:
+        """Print the line above a sign that something is under way."""
+        self._console.print(Text(safe(text)), soft_wrap=True)
+        if self._status is None:
+            self._status = self._console.status("preparing images")
+            self._status.start()
+
+    def _prepared(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
 
     def planned(self, run: str, plan: Plan) -> None:
         """Begin to draw."""
+        self._prepared()
         self._tally.plan(run, plan)
         atexit.register(self.close)  # a program that exits without closing must not leave the cursor hidden
         self._prompts = (builtins.input, sys.breakpointhook)
@@ -150,6 +165,7 @@ class LiveDisplay(Observer):
 
     def close(self) -> None:
         """Draw the end and give the terminal back as it was."""
+        self._prepared()
         if self._prompts is None:
             return
         (builtins.input, sys.breakpointhook), self._prompts = self._prompts, None

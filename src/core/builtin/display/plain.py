@@ -35,6 +35,10 @@ class PlainDisplay(Observer):
         self._big = False
         self._tenth = 0
 
+    def preparing(self, text: str) -> None:
+        """Print the line."""
+        self._print(safe(text))
+
     def planned(self, run: str, plan: Plan) -> None:
         """Print the head."""
         tally = self._tally

@@ -22,10 +22,10 @@ class DockerImageBuilder(ImageBuilder):
     flavor: ClassVar[str] = "docker"
     Settings: ClassVar[Any] = "core.builtin.image_builders.settings:BuilderSettings"
 
-    def __init__(self, settings: Any = None) -> None:
+    def __init__(self, settings: Any = None, *, host: str = "") -> None:
         super().__init__(settings)
         self.repository = settings.repository if settings is not None else "core"
-        self.host = settings.host if settings is not None else ""
+        self.host = settings.host if settings is not None else host
         self._engine: Engine | None = None
 
     def find(self, tag: str, registry: ContainerRegistry | None) -> str:

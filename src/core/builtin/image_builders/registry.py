@@ -26,10 +26,10 @@ class RegistryImageBuilder(ImageBuilder):
     flavor: ClassVar[str] = "registry"
     Settings: ClassVar[Any] = "core.builtin.image_builders.settings:BuilderSettings"
 
-    def __init__(self, settings: Any = None) -> None:
+    def __init__(self, settings: Any = None, *, host: str = "") -> None:
         super().__init__(settings)
         self.repository = settings.repository if settings is not None else REPOSITORY
-        self.host = settings.host if settings is not None else ""
+        self.host = settings.host if settings is not None else host
         self._open: dict[str, Repository] = {}
 
     def find(self, tag: str, registry: ContainerRegistry | None) -> str:

@@ -16,6 +16,7 @@ from typing import ClassVar
 from core.builtin.orchestrators.docker_config import NAMES, container_config, container_name
 from core.errors import ConfigurationError, ImageUnavailable, InfrastructureError, MissingDependencyError
 from core.model.job import JobCause, JobHandle, JobPhase, JobState
+from core.ports.container_registry import IDENTITY
 from core.ports.orchestrator import Orchestrator
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.model.job import Job
+    from core.ports.container_registry import RegistryLogin
 
 UNTOLD = 75
 """Exit code of a job that was told nothing, or only a part of it: see `core.bundle`."""
@@ -41,6 +43,7 @@ class DockerOrchestrator(Orchestrator):
     flavor: ClassVar[str] = "docker"
     Settings: ClassVar[Any] = "core.builtin.orchestrators.settings:DockerSettings"
     capabilities: ClassVar[frozenset[str]] = frozenset({"cancel", "reattach", "detach"})
+    needs_image: ClassVar[bool] = True
 
     def __init__(self, settings: Any = None) -> None:
         if settings is None:
@@ -49,6 +52,7 @@ class DockerOrchestrator(Orchestrator):
             settings = DockerSettings()
         super().__init__(settings)
         self.slots = settings.slots or os.cpu_count() or 1
+        self.image, self.engine = settings.image, self._address()
         self.folders = self._address().startswith(("unix://", "npipe://", "/"))  # the engine is this machine's
         self._engine: Any = None
         self._over: dict[str, JobState] = {}  # jobs whose containers were removed here
@@ -113,9 +117,9 @@ class DockerOrchestrator(Orchestrator):
 
     def launch(self, job: Job) -> JobHandle:
         """Create and start its container, unless it is there already, and hand over the bundle."""
-        image = job.image or self.settings.image
+        image = job.image or self.image
         if not image:
-            hint = "add an image builder and a container registry to the stack, or set `image` of the orchestrator"
+            hint = "run it through a stack, which makes one, or set `image` of the orchestrator"
             raise ConfigurationError(f"job {job.id!r} has no image to run in orchestrator {self.name!r}", hint)
         client = self._client()
         with self._told("asked"):
@@ -157,7 +161,8 @@ class DockerOrchestrator(Orchestrator):
             repository, _, tag = image.rpartition(":")
         hint = "see that it was pushed, that its registry can be reached from the engine, and the registry's login"
         try:
-            for line in client.pull(repository, tag=tag or "latest", stream=True, decode=True):
+            login = _auth(self.login(image)) if self.login is not None else None
+            for line in client.pull(repository, tag=tag or "latest", stream=True, decode=True, auth_config=login):
                 if "error" in line:
                     raise ImageUnavailable(f"image {image!r} can't be pulled: {line['error']}", hint)
         except APIError as error:
@@ -283,6 +288,15 @@ def state_of(found: Mapping[str, Any]) -> JobState:
         reason = state.get("Error") or "the Docker engine ended while it ran"
         return JobState(JobPhase.FAILED, code, reason, JobCause.INFRASTRUCTURE)
     return JobState(JobPhase.FAILED, code, state.get("Error") or "")
+
+
+def _auth(login: RegistryLogin | None) -> dict[str, str] | None:
+    """A login as the SDK takes it; None leaves it to docker's own configuration."""
+    if login is None:
+        return None
+    if login.username == IDENTITY:
+        return {"identitytoken": login.password}
+    return {"username": login.username, "password": login.password}
 
 
 def _short(error: BaseException) -> str:

@@ -52,8 +52,8 @@ def container_config(client: Any, job: Job, image: str, settings: Any) -> dict[s
     labels = {f"core.{name}": value for name, value in job.labels.items()}
     labels |= {NAMES["job"]: job.id, NAMES["deadline"]: str(job.deadline or "")}
     user = settings.user
-    if not user and job.folders and os.getuid() != 0:
-        user = f"{os.getuid()}:{os.getgid()}"  # what it writes there is ours
+    if not user and job.folders:
+        user = f"{os.getuid()}:{os.getgid()}"  # what it writes there is ours, and it may write there
     config: dict[str, Any] = client.create_container_config(
         image,
         list(job.command),

@@ -1,0 +1,167 @@
+"""4b. Images of a run: which steps need one, who makes them, where they are kept when the stack has no registry."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from core.errors import ConfigurationError
+from core.image.ensure import Wish, ensure_images
+from core.image.voice import Voice
+from core.model.value import Value
+from core.record import run_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any, Protocol
+
+    from core.image.made import Made
+    from core.model.spec import ImageSettings, StepSpec
+    from core.ports.image_builder import ImageBuilder
+    from core.ports.observer import Observer
+    from core.ports.orchestrator import Orchestrator
+    from core.schedule import Conditions
+    from core.secrets import Secrets
+    from core.stack import Stack
+
+    class Means(Protocol):
+        """What images are made with; a `Workspace` is one."""
+
+        @property
+        def home(self) -> str:
+            """Folder of all state."""
+
+        @property
+        def secrets(self) -> Secrets:
+            """Fills references to secrets in."""
+
+        @property
+        def stack(self) -> Stack:
+            """The active stack."""
+
+
+class Order(Value):
+    """What images are wanted for."""
+
+    pipeline: str
+    """Its name."""
+    image: ImageSettings | None
+    """The pipeline's settings, beneath those of the steps."""
+    specs: Mapping[str, StepSpec]
+    """Every step, by node id."""
+    orchestrators: Mapping[str, Orchestrator]
+    """By name; the stack's stands first."""
+    reused: frozenset[str] = frozenset()
+    """Nodes that do not run."""
+    run: str = ""
+    """Id of the run that goes on; empty for a new one."""
+    past: Sequence[Mapping[str, Any]] = ()
+    """What that one recorded of its images."""
+
+    def nodes(self) -> dict[str, list[str]]:
+        """Nodes that need an image, by the orchestrator that runs them."""
+        default, found = next(iter(self.orchestrators)), dict[str, list[str]]()
+        for node, spec in self.specs.items():
+            name = spec.options.runs_on or default
+            one = self.orchestrators[name]
+            asked = self.image is not None or spec.options.image is not None
+            if one.needs_image and node not in self.reused and (asked or not one.image):
+                found.setdefault(name, []).append(node)
+        return found
+
+
+def provide(means: Means, order: Order, conditions: Conditions) -> Conditions:
+    """`conditions` of a run with the images that its steps need, made unless they are there.
+
+    Raises before anything ran, as `make` does.
+    """
+    nodes = order.nodes()
+    if not nodes:
+        return conditions
+    run = order.run or run_id()
+    observers = conditions.observers(run)
+    try:
+        made = make(means, order._replace(run=run), nodes, _teller(observers))
+    except BaseException:
+        for observer in observers:
+            with suppress(Exception):  # border of a plugin
+                observer.close()
+        raise
+    return conditions._replace(
+        run=run,
+        observers=lambda _: observers,
+        images={node: one.reference for one in made for node in one.steps},
+        record={**conditions.record, "images": [one.to_record() for one in made]},
+    )
+
+
+def make(means: Means, order: Order, nodes: Mapping[str, Sequence[str]], tell: Callable[[str], None]) -> list[Made]:
+    """Make the images of `nodes`, given by orchestrator; `tell` gets a line for each thing that is done.
+
+    Raises `ConfigurationError` for what the user can mend, and what registries and engines raise.
+    """
+    stack = means.stack
+    made: list[Made] = []
+    with Voice(tell) as voice:
+        for group, builder in _groups(stack, order.orchestrators, nodes):
+            try:
+                wish = Wish(
+                    {node: order.specs[node] for node in group},
+                    order.pipeline,
+                    order.image,
+                    stack.container_registry,
+                    builder,
+                    (stack.artifact_store,),
+                    means.home,
+                    means.secrets.resolve,
+                    order.run,
+                    order.past,
+                )
+                made += ensure_images(wish, voice)
+            finally:
+                if builder is not stack.image_builder:
+                    builder.close()
+    return made
+
+
+def _groups(
+    stack: Stack, orchestrators: Mapping[str, Orchestrator], nodes: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[list[str], ImageBuilder]]:
+    """Nodes whose images lie in one place, and who makes those: one for all where the stack has a registry."""
+    if stack.container_registry is not None:
+        engine = next((orchestrators[name].engine for name in nodes if orchestrators[name].engine), "")
+        yield [node for group in nodes.values() for node in group], _builder(stack, engine)
+        return
+    for name, group in nodes.items():
+        one = orchestrators[name]
+        if not one.engine:
+            raise ConfigurationError(
+                f"orchestrator {name!r} runs steps in images, and stack {stack.name!r} has no container registry "
+                "to keep them in",
+                "`core container-registry register NAME -f default --uri=HOST`, "
+                f"then `core stack update {stack.name} -c NAME`",
+            )
+        yield list(group), _builder(stack, one.engine)
+
+
+def _builder(stack: Stack, engine: str) -> ImageBuilder:
+    """The stack's image builder; by default code goes into the registry, or stays on the `engine` without one."""
+    given: ImageBuilder | None = stack.image_builder
+    if given is not None:
+        return given
+    if stack.container_registry is not None:
+        from core.builtin.image_builders.registry import RegistryImageBuilder  # start-up time: few runs make images
+
+        return RegistryImageBuilder(host=engine)
+    from core.builtin.image_builders.docker import DockerImageBuilder  # start-up time: the same
+
+    return DockerImageBuilder(host=engine)
+
+
+def _teller(observers: Sequence[Observer]) -> Callable[[str], None]:
+    def tell(line: str) -> None:
+        for observer in observers:
+            with suppress(Exception):  # border of a plugin: the run's own record sets it aside
+                observer.preparing(line)
+
+    return tell
