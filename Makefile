@@ -4,7 +4,8 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if 
 BIN := .venv/bin
 # uv does not read pip's settings: an index of your own that pip knows is handed on. INSTALL='$(BIN)/python -m pip install' works too.
 INDEX = $$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^=]*\.index-url='\(.*\)'$$/\1/p" | head -1)
-INSTALL ?= UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(INDEX)}" $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(INDEX)}" $(BIN)/uv
+INSTALL ?= $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 ARGS ?=
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 
@@ -52,10 +53,10 @@ docs: .venv/dev.stamp
 	$(BIN)/python docs/picture.py
 	$(BIN)/python docs/story.py
 
-dist: .venv/dev.stamp
+dist: .venv/bin/uv
 	@rm -rf dist
-	$(BIN)/uv build --quiet --out-dir dist
-	@for plugin in $(PLUGINS); do $(BIN)/uv build --quiet --wheel --out-dir dist $$plugin || exit 1; done
+	@$(UV) build --quiet --out-dir dist
+	@for plugin in $(PLUGINS); do $(UV) build --quiet --wheel --out-dir dist $$plugin || exit 1; done
 	@rm -f dist/.gitignore
 	@ls dist
 
