@@ -234,8 +234,13 @@ def environment_secrets(environment: Mapping[str, str | None]) -> list[str]:
         if names_secret(name, value):
             found.append(value.strip())
         elif "://" in value and "@" in value:
-            found.append(value.partition("://")[2].partition("/")[0].rpartition("@")[0].partition(":")[2])
+            found.append(url_password(value))
     return [value for value in found if len(value) >= SHORTEST and value.lower() not in _PLAIN and not _is_path(value)]
+
+
+def url_password(url: str) -> str:
+    """The password in `scheme://user:password@host/path`; empty where there is none."""
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[0].partition(":")[2]
 
 
 def names_secret(name: str, value: str) -> bool:

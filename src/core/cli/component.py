@@ -172,7 +172,7 @@ def _settings(changes: Changes, kind: str, flavor: str, given: Mapping[str, str 
         return {}
     from core.stack.fields import from_texts  # start-up time: it brings pydantic
 
-    return from_texts(cls, {name.replace("-", "_"): "true" if text is None else text for name, text in given.items()})
+    return from_texts(cls, {name.replace("-", "_"): text for name, text in given.items()})
 
 
 def _update(kind: str, arguments: Namespace) -> int:
@@ -244,15 +244,21 @@ def _flavor(kind: str, arguments: Namespace) -> int:
         resource = {"resource_type": cls.resource_type, "remote": bool(cls.remote)}
         emit({"name": arguments.flavor, "doc": doc, **resource, "settings": settings}, arguments.output)
         return 0
-    say(doc)
-    rows = [{**row, "default": "" if row["default"] is None else _written(row["default"])} for row in settings]
-    columns: Columns = {"name": lambda name: f"--{name}", "required": _yes, "default": str, "type": str, "doc": str}
-    listing(rows, "table", columns)
+    print(f"{arguments.flavor}: {doc}")
+    if cls.resource_type:
+        print(f"credentials: a service connector for {cls.resource_type}, or what its machine has")
+    print("\nsettings:" if settings else "\nthere is nothing to set")
+    for row in settings:
+        print(f"  --{row['name']}: {row['doc']} ({_about(row)})")
     return 0
 
 
-def _yes(on: bool) -> str:  # noqa: FBT001 - a cell of a table
-    return "yes" if on else ""
+def _about(row: Mapping[str, Any]) -> str:
+    """What the flavor says of a setting beside its one line."""
+    facts = [word for word in ("required", "secret") if row[word]]
+    facts += [] if row["type"] == "text" else [row["type"]]
+    facts += [] if row["required"] or row["default"] in (None, "") else [f"default {_written(row['default'])}"]
+    return "; ".join(facts) or "text"
 
 
 def commands(kind: str) -> dict[str, Command]:
@@ -268,7 +274,7 @@ def commands(kind: str) -> dict[str, Command]:
         "delete": (f"delete {_a(noun)} that no stack has", _name, _delete, ""),
         "connect": (f"let a service connector open {_a(noun)}", _connect_arguments, _connect, ""),
         "disconnect": (f"take the service connector of {_a(noun)} away", _name, _disconnect, ""),
-        "flavor": (f"list the flavors of {noun}, or describe one", _flavor_arguments, _flavor, ""),
+        "flavor": (f"list the flavors of {_a(noun)}, or describe one", _flavor_arguments, _flavor, ""),
     }
     return {
         verb: Command(summary, arguments, partial(call, kind), details, open=verb in {"register", "update"})

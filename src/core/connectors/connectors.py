@@ -8,10 +8,9 @@ from core.connectors.asking import asked
 from core.connectors.checked import checked, method_of, resource_type_of
 from core.connectors.recipe import Recipe, connector_class
 from core.connectors.renewing import Renewing
-from core.define import check_name
 from core.errors import ConflictError, CoreError, NotAllowedError, UsageError
 from core.model.value import Value
-from core.ports.catalog import Entry
+from core.ports.catalog import Entry, check_entry_name
 from core.secrets.reference import refers
 
 TYPE_CHECKING = False
@@ -95,7 +94,7 @@ class Connectors:
 
         Raises `UsageError` and `NotFoundError` that name what is wrong, `ConflictError` for a name that is taken.
         """
-        check_name(name, "service connector")
+        check_entry_name(name, "service connector")
         kind = self._registry.connector_type(type)
         if any(entry.name == name for entry in self.entries()):
             raise ConflictError(

@@ -57,7 +57,7 @@ class Registry:
         offers = self._all_flavors().get((type, name), [])
         if not offers:
             raise self._missing(type, name, [flavor.name for flavor in self.flavors(type)])
-        return _class_of(_only(offers, f"flavor {name!r} of {type}"))
+        return _class_of(_only(offers, f"flavor {name!r} of {type.replace('_', ' ')}"))
 
     def flavors(self, type: str = "") -> list[Flavor]:  # noqa: A002 - the word for it everywhere
         """Flavors of component type `type` (of all types), by type and name; imports none of their classes."""
@@ -180,7 +180,8 @@ class Registry:
         return self._integrations
 
     def _missing(self, type: str, name: str, known: Sequence[str], what: str = "flavor") -> NotFoundError:  # noqa: A002 - the word for it everywhere
-        message = f"there is no {what} {name!r} of {type}"
+        said = type.replace("_", " ")
+        message = f"there is no {what} {name!r} of {said}"
         for each in self.integrations():
             if name in each.connectors if what == "type" else f"{type}/{name}" in each.flavors:
                 if each.requirements:
@@ -190,7 +191,7 @@ class Registry:
 
         close = get_close_matches(name, known, 3, 0.5)
         hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-        hint += f"installed: {', '.join(known)}" if known else f"no {what} of {type} is installed"
+        hint += f"installed: {', '.join(known)}" if known else f"no {what} of {said} is installed"
         if self._plugins.broken:
             hint += f"; set aside: {', '.join(item.name for item in self._plugins.broken)}, see `core doctor`"
         return NotFoundError(message, hint)

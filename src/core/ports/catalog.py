@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from core.errors import UsageError
 from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+
+LONGEST = 100
+"""Characters of a name."""
 
 
 class Entry(Value):
@@ -55,3 +60,18 @@ class Catalog(ABC):
 
     def close(self) -> None:
         """Free what the catalog holds."""
+
+
+def check_entry_name(name: str, what: str) -> None:
+    """Refuse a name for a new entry that people can't type, or mistake for another; raises `UsageError`.
+
+    It stands in commands, in references, and in the names of files and profiles; a letter of another alphabet looks
+    like one of these. Catalogs themselves take any name.
+    """
+    plain = name.isascii() and all(letter.isalnum() or letter in "_-." for letter in name)
+    if not plain or not 0 < len(name) <= LONGEST or name[0] in "-.":
+        raise UsageError(
+            f"{name[:40]!a} can't be the name of {'an' if what[0] in 'aeiou' else 'a'} {what}",
+            f"use letters from a to z, digits, '_', '-', '.', at most {LONGEST} of them, "
+            "and begin with a letter, a digit or '_'",
+        )

@@ -51,9 +51,10 @@ if TYPE_CHECKING:
 def assemble(means: Means, name: str) -> Stack:
     """The active stack, called `name`; raises `NotFoundError` when it, or a component of it, does not exist."""
     shelf = shelf_of(means)
-    parts = active_entry(means, shelf, name).components
+    entry = active_entry(means, shelf, name)
+    parts = entry.components
     built = {kind: partial(_built, means, shelf.component(kind, parts[kind])) for kind in TYPES if kind in parts}
-    return Stack(name, **built)
+    return Stack(name, **built, origin=entry.origin)
 
 
 def active_entry(means: Means, shelf: Shelf, name: str) -> StackEntry:

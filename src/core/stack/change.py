@@ -5,10 +5,10 @@ Every change is one compare-and-swap on the revision that was read: of two write
 
 from __future__ import annotations
 
-from core.define import check_name
 from core.errors import ConfigurationError, ConflictError, UsageError
 from core.model.nothing import NOTHING
-from core.ports.catalog import Entry
+from core.ports.catalog import Entry, check_entry_name
+from core.secrets.reference import references
 from core.stack.build import build, checked, shelf_of
 from core.stack.check import findings, refuse, try_out
 from core.stack.entries import (
@@ -22,6 +22,7 @@ from core.stack.entries import (
     command,
     component_of,
     said,
+    shown,
     stack_of,
 )
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.stack.build import Means
+
+
+RENAMED = "renamed_from"
+"""Key of an entry that `rename` has not finished with: the name before."""
 
 
 class Changes:
@@ -46,11 +51,15 @@ class Changes:
 
     def register(self, entry: ComponentEntry, *, verify: bool = True) -> None:
         """Check `entry`, try it, and keep it; raises `ConflictError` when the name is taken."""
-        check_name(entry.name, said(entry.kind))
+        check_entry_name(entry.name, said(entry.kind))
         self._refuse_default(entry.kind, entry.name)
         entry = self.checked(entry)
         if verify:
-            self._try(entry)
+            self.try_out(entry)
+        self.keep(entry)
+
+    def keep(self, entry: ComponentEntry) -> None:
+        """Keep a new component that was looked at already."""
         try:
             self._put(Entry(entry.kind, entry.name, 0, component_data(entry)))
         except ConflictError:
@@ -75,7 +84,7 @@ class Changes:
         merged = {key: value for key, value in {**entry.settings, **settings}.items() if key not in drop}
         entry = self.checked(entry._replace(settings=merged))
         if verify:
-            self._try(entry)
+            self.try_out(entry)
         self._put(kept._replace(data={**kept.data, **component_data(entry)}))
 
     def connect(self, kind: str, name: str, connector: str, resource_id: str = "", *, verify: bool = True) -> None:
@@ -90,7 +99,7 @@ class Changes:
         self.means.catalog.get("service_connector", connector, self.shelf.project)
         entry = entry._replace(connector=connector, resource_id=resource_id)
         if verify:
-            self._try(entry)
+            self.try_out(entry)
         self._put(kept._replace(data={**kept.data, **component_data(entry)}))
 
     def disconnect(self, kind: str, name: str) -> str:
@@ -103,36 +112,41 @@ class Changes:
 
     def copy(self, kind: str, name: str, to: str) -> None:
         """Register the same component under another name."""
-        self.register(self.shelf.component(kind, name)._replace(name=to, origin=CATALOG), verify=False)
+        entry = self.shelf.component(kind, name)
+        if entry.origin == BUILT_IN and kind == "artifact_store":
+            hint = f"`{command(kind)} register {to} --flavor local --path=FOLDER` makes one of your own"
+            raise ConflictError(f"{entry.noun} is the home's own folder, so there can't be a second one", hint)
+        self.register(entry._replace(name=to, origin=CATALOG), verify=False)
 
     def rename(self, kind: str, name: str, to: str) -> list[str]:
         """Give a component another name, and carry the stacks along that have it; gives their names.
 
         Killed half-way it has done no harm, and the same call ends it.
         """
-        kept, entry = self._read(kind, name)
-        check_name(to, said(kind))
+        kept = self._raw(kind, name)
+        check_entry_name(to, said(kind))
         self._refuse_default(kind, to)
-        there = {other.name: other for other in self.shelf.components(kind)}.get(to)
-        if there is not None and not there.same(entry._replace(name=to)):
+        begun = self._kept(kind, to)
+        if (begun is None or begun.data.get(RENAMED) != name) and any(
+            other.name == to for other in self.shelf.components(kind)
+        ):
             raise ConflictError(f"there is {_article(said(kind))} {to!r} already", "choose another name")
         users = self.shelf.users(kind, name)
         for stack in self.shelf.stacks():
             if stack.name in users and stack.origin not in {CATALOG, BUILT_IN}:
                 raise _declared(f"{said(kind)} {name!r} is part of stack {stack.name!r}, which", stack.origin)
-        if there is None:
-            self._put(Entry(kind, to, 0, kept.data))
+        made = begun or self._put(Entry(kind, to, 0, {**kept.data, RENAMED: name}))
         for user in users:
             self._change_stack(user, {kind: to})
         self.means.catalog.delete(kind, name, kept.revision, self.shelf.project)
+        self._put(made._replace(data=kept.data))
         return users
 
     def delete(self, kind: str, name: str) -> None:
         """Forget a component; raises `ConflictError` naming the stacks that have it."""
-        kept, _ = self._read(kind, name)
+        kept = self._raw(kind, name)
         users = self.shelf.users(kind, name)
-        of_that_name = [entry for entry in self.shelf.components(kind) if entry.name == name]
-        if users and len(of_that_name) == 1:  # else the repository declares another one, which stays
+        if users and not self.shelf.declares(kind, name):  # else the repository's own one stays
             raise ConflictError(
                 f"{said(kind)} {name!r} is part of {_listed('stack', users)}",
                 f"`core stack update {users[0]} -{kind[0]} OTHER` gives it another; or delete it first",
@@ -143,7 +157,7 @@ class Changes:
 
     def register_stack(self, name: str, components: Mapping[str, str], *, verify: bool = True) -> None:
         """Keep a new stack of `components`; what every stack has and is not named is the default one."""
-        check_name(name, "stack")
+        check_entry_name(name, "stack")
         if name == DEFAULT:
             raise ConflictError(f"stack {DEFAULT!r} is built in and stays as it is", "choose another name")
         parts = ordered({**dict.fromkeys(NEEDED, DEFAULT), **components})
@@ -174,23 +188,28 @@ class Changes:
 
     def delete_stack(self, name: str) -> None:
         """Forget a stack; raises `ConflictError` for the active one."""
-        kept, _ = self._read_stack(name)
+        kept = self._raw_stack(name)
         if name == self.means.active:
             raise ConflictError(f"stack {name!r} is the active one", "`core stack set default` first")
         self.means.catalog.delete("stack", name, kept.revision, self.shelf.project)
 
     def _read_stack(self, name: str) -> tuple[Entry, StackEntry]:
         """The catalog's entry of a stack, raw and read."""
+        kept = self._raw_stack(name)
+        return kept, stack_of(kept)
+
+    def _raw_stack(self, name: str) -> Entry:
+        """The same, not read: it may be damaged."""
         if name == DEFAULT:
             raise ConflictError(f"stack {DEFAULT!r} is built in and stays as it is", "register one of your own")
         kept = self._kept("stack", name)
         if kept is None:
             raise _declared(f"stack {name!r}", self.shelf.stack(name).origin)
-        return kept, stack_of(kept)
+        return kept
 
     def _look_at(self, stack: StackEntry, *, verify: bool) -> None:
-        found = findings(self.means, self.shelf, stack, verify=verify)
-        refuse(stack.name, [each.error for each in found if each.error is not None])
+        found = findings(self.means, self.shelf, stack, "then add `{option}` to this command", verify=verify)
+        refuse(stack.name, [each.error for each in found if each.error is not None], "the catalog stays as it was")
 
     def set_active(self, name: str) -> None:
         """Make `name` the active stack."""
@@ -203,12 +222,17 @@ class Changes:
 
     def _read(self, kind: str, name: str) -> tuple[Entry, ComponentEntry]:
         """The catalog's entry of a component, raw and read."""
+        kept = self._raw(kind, name)
+        return kept, component_of(kept)
+
+    def _raw(self, kind: str, name: str) -> Entry:
+        """The same, not read: it may be damaged."""
         self._refuse_default(kind, name)
         kept = self._kept(kind, name)
         if kept is None:
             entry = self.shelf.component(kind, name)
             raise _declared(entry.noun, entry.origin)
-        return kept, component_of(kept)
+        return kept
 
     def _kept(self, kind: str, name: str) -> Entry | None:
         return next((e for e in self.means.catalog.list(kind, self.shelf.project) if e.name == name), None)
@@ -227,13 +251,20 @@ class Changes:
             return entry
         from core.stack.fields import kept  # start-up time: it brings pydantic
 
-        return entry._replace(settings=kept(entry, checked(self.means, entry, cls)))
+        settings = kept(entry, checked(self.means, entry, cls))
+        open_to_all = [name for name, value in settings.items() if shown(value, name) != value]
+        if open_to_all:
+            self.tell(
+                f"warning: setting {open_to_all[0]!r} of {entry.noun} looks like a secret and is kept in the clear"
+                "\n  hint: `core secret create NAME --KEY=@FILE`, and give '{{NAME.KEY}}' in its place"
+            )
+        return entry._replace(settings=settings)
 
-    def _try(self, entry: ComponentEntry) -> None:
+    def try_out(self, entry: ComponentEntry) -> None:
         """Build the component and let it try whether it can be used."""
         cls = self.means.registry.flavor(entry.kind, entry.flavor)
         component = build(self.means, entry)
-        if cls.resource_type and not entry.connector:
+        if cls.resource_type and not entry.connector and not references(entry.settings):
             self.tell(
                 f"{entry.noun} was not tried: link a service connector "
                 f"(`{command(entry.kind)} connect {entry.name} --connector CONNECTOR`), "
@@ -247,8 +278,8 @@ class Changes:
         parts = {**kept.data.get("components", {}), **components}
         self._put(kept._replace(data={**kept.data, "components": ordered(parts)}))
 
-    def _put(self, entry: Entry) -> None:
-        self.means.catalog.put(entry._replace(project=self.shelf.project, actor=self.actor))
+    def _put(self, entry: Entry) -> Entry:
+        return self.means.catalog.put(entry._replace(project=self.shelf.project, actor=self.actor))
 
 
 def component_data(entry: ComponentEntry) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.errors import ConfigurationError, CoreError, PluginError
 from core.model.value import Value
 from core.stack.build import build
-from core.stack.entries import NEEDED, said
+from core.stack.entries import BUILT_IN, CATALOG, NEEDED, said
 from core.stack.opened import DEFAULT
 
 TYPE_CHECKING = False
@@ -28,8 +28,11 @@ class Finding(Value):
     """What is wrong; None when it is fine."""
 
 
-def findings(means: Means, shelf: Shelf, stack: StackEntry, *, verify: bool) -> list[Finding]:
-    """What is to be said of every part of `stack`, and of all together; `verify` tries credentials too."""
+def findings(means: Means, shelf: Shelf, stack: StackEntry, mend: str = "", *, verify: bool) -> list[Finding]:
+    """What is to be said of every part of `stack`, and of all together; `verify` tries credentials too.
+
+    `mend` tells how a stack that is not kept yet gets what it lacks, with `{option}` for an option such as `-a NAME`.
+    """
     found, built = [], {}
     for kind, name in stack.components.items():
         try:
@@ -41,11 +44,18 @@ def findings(means: Means, shelf: Shelf, stack: StackEntry, *, verify: bool) -> 
             found.append(Finding(f"{said(kind)} {name!r}", error))
         else:
             found.append(Finding(entry.noun))
-    together = list(misfits(stack.name, built))
+    together = list(misfits(stack.name, built, mend or mending(stack.name, stack.origin)))
     return [*found, *(Finding("the whole", error) for error in together)]
 
 
-def misfits(stack: str, parts: Mapping[str, Any]) -> Iterator[ConfigurationError]:
+def mending(stack: str, origin: str) -> str:
+    """How a stack gets another component, with `{option}` and `{key}` for what is lacking."""
+    if origin in {CATALOG, BUILT_IN}:
+        return f"then `core stack update {stack} {{option}}`"
+    return f"then write `{{key}}: NAME` to the stack in {origin}"
+
+
+def misfits(stack: str, parts: Mapping[str, Any], mend: str) -> Iterator[ConfigurationError]:
     """What parts that are right by themselves lack together; each error has the command that mends it."""
     orchestrator, store = parts.get("orchestrator"), parts.get("artifact_store")
     if orchestrator is None or not orchestrator.remote:
@@ -54,25 +64,26 @@ def misfits(stack: str, parts: Mapping[str, Any]) -> Iterator[ConfigurationError
     if store is not None and not (store.remote or store.shared):
         yield ConfigurationError(
             f"{runs}, and artifact store {store.name!r} lies on this one",
-            f"`core artifact-store register NAME -f FLAVOR --path=...` (`core artifact-store flavor list`), "
-            f"then `core stack update {stack} -a NAME`",
+            "`core artifact-store register NAME -f FLAVOR --path=...` (`core artifact-store flavor list`), "
+            f"{mend.format(option='-a NAME', key='artifact_store')}",
         )
     if parts.get("container_registry") is None:
         yield ConfigurationError(
             f"{runs}, and the stack has no container registry from which they could pull images",
-            f"`core container-registry register NAME -f FLAVOR --uri=...` (`core container-registry flavor list`), "
-            f"then `core stack update {stack} -c NAME`",
+            "`core container-registry register NAME -f FLAVOR --uri=...` (`core container-registry flavor list`), "
+            f"{mend.format(option='-c NAME', key='container_registry')}",
         )
 
 
-def refuse(stack: str, errors: Sequence[CoreError]) -> None:
-    """Raise what was found: one error as it is, several as one that lists them."""
+def refuse(stack: str, errors: Sequence[CoreError], hint: str = "") -> None:
+    """Raise what was found: one error as it is, several as one that lists them and ends with `hint`."""
     if not errors:
         return
     if len(errors) == 1:
         raise errors[0]
-    lines = [f"  - {error.message}\n    {error.hint}" for error in errors]
-    raise type(errors[0])("\n".join([f"stack {stack!r} can't be used yet:", *lines]), f"`core stack validate {stack}`")
+    lines = [f"  - {error.message}\n    hint: {error.hint}" for error in errors]
+    message = "\n".join([f"stack {stack!r} can't be used yet:", *lines])
+    raise type(errors[0])(message, hint or f"`core stack validate {stack}` looks at it again")
 
 
 def check_opened(stack: Stack, orchestrator: Component | None = None) -> None:
@@ -80,7 +91,7 @@ def check_opened(stack: Stack, orchestrator: Component | None = None) -> None:
     parts = {component.type: component for component in stack.components()}
     if orchestrator is not None:
         parts["orchestrator"] = orchestrator
-    refuse(stack.name, list(misfits(stack.name, parts)))
+    refuse(stack.name, list(misfits(stack.name, parts, mending(stack.name, stack.origin))))
     inline = "inline" in getattr(parts["orchestrator"], "capabilities", ())
     for kind, component in parts.items():
         if component.name != DEFAULT and (kind in NEEDED or not inline):
@@ -99,7 +110,7 @@ def _verify(what: str, component: Component) -> None:
     try:
         component.verify()
     except CoreError as error:
-        said = error.message if component.name in error.message else f"{what}: {error.message}"
+        said = error.message if repr(component.name) in error.message else f"{what}: {error.message}"
         raise type(error)(said, error.hint) from error
     except Exception as error:  # border of a plugin
         raise PluginError(

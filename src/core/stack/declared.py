@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import os
 
-from core.define import check_name
-from core.errors import DefinitionError
+from core.errors import UsageError
 from core.model.nothing import NOTHING
 from core.model.value import Value
+from core.ports.catalog import check_entry_name
 from core.stack.entries import DEFAULT, NEEDED, TYPES, ComponentEntry, StackEntry, said
 from core.yaml_file import Map, Reader, YamlFile, kind_of
 
@@ -165,8 +165,8 @@ class _Reader(Reader):
 
     def _named(self, name: str, what: str, line: int) -> None:
         try:
-            check_name(name, what)
-        except DefinitionError as error:
+            check_entry_name(name, what)
+        except UsageError as error:
             raise self.wrong(line, error.message, error.hint) from None
 
 

@@ -89,10 +89,13 @@ def command(kind: str) -> str:
 def shown(data: Any, name: str = "") -> Any:
     """Settings as they may be shown: what looks like a secret, and is no reference to one, as `***`."""
     if isinstance(data, str):
-        from core.mask import MASK, names_secret  # start-up time: an entry without settings needs none
+        from core.mask import MASK, names_secret, url_password  # start-up time: an entry without settings needs none
         from core.secrets.reference import refers  # start-up time: the same
 
-        return MASK if data and not refers(data) and names_secret(name, data) else data
+        if not data or refers(data):
+            return data
+        password = url_password(data)
+        return MASK if names_secret(name, data) else data.replace(f":{password}@", f":{MASK}@") if password else data
     if isinstance(data, list):
         return [shown(item, name) for item in data]
     if not hasattr(data, "items"):
@@ -139,6 +142,10 @@ class Shelf:
     def users(self, kind: str, name: str) -> list[str]:
         """Names of the stacks that have the component."""
         return list(dict.fromkeys(entry.name for entry in self.stacks() if entry.components.get(kind) == name))
+
+    def declares(self, kind: str, name: str) -> bool:
+        """Whether the repository has a component of that name."""
+        return any((entry.kind, entry.name) == (kind, name) for entry in self._components)
 
     def clashes(self) -> Iterator[str]:
         """What the catalog and the repository call by one name and mean differently."""

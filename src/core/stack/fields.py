@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from core.errors import ConfigurationError, CoreError, PluginError
+from core.errors import ConfigurationError, CoreError, PluginError, UsageError
 from core.names import locate
 from core.secrets.reference import MARK, references, refers
-from core.stack.entries import command
+from core.stack.entries import command, shown
 from core.text import closest
 
 TYPE_CHECKING = False
@@ -60,9 +61,19 @@ def _described(name: str, field: FieldInfo) -> dict[str, Any]:
     }
 
 
+_WORDS = {str: "text", bool: "true or false", int: "whole number", float: "number", SecretStr: "text"}
+
+
 def _type(annotation: Any) -> str:
-    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return name.replace("typing.", "").replace("NoneType", "None")
+    """A type as people who type a value call it."""
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(map(json.dumps, inner))
+    if origin in {Union, UnionType}:
+        return " or ".join(dict.fromkeys(_type(each) for each in inner if each is not NoneType))
+    return {dict: "JSON object", list: "JSON list", tuple: "JSON list"}.get(origin or annotation, "JSON")
 
 
 def is_secret(field: FieldInfo) -> bool:
@@ -70,14 +81,21 @@ def is_secret(field: FieldInfo) -> bool:
     return "Secret" in str(field.annotation)
 
 
-def from_texts(cls: Any, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Settings typed as `--name=value`: JSON where a setting is no text, otherwise as typed; nothing is checked yet."""
+def from_texts(cls: Any, texts: Mapping[str, str | None]) -> dict[str, Any]:
+    """Settings typed as `--name=value`: JSON where a setting is no text, otherwise as typed; nothing is checked yet.
+
+    One without a value (None) is true, where true is a value.
+    """
     model = model_of(cls)
     fields = {} if model is None else model.model_fields
     return {name: _from_text(name, text, fields.get(name)) for name, text in texts.items()}
 
 
-def _from_text(name: str, text: str, field: FieldInfo | None) -> Any:
+def _from_text(name: str, text: str | None, field: FieldInfo | None) -> Any:
+    if text is None:
+        if field is not None and "bool" not in str(field.annotation):
+            raise UsageError(f"--{name} has no value", f"write --{name}=VALUE, a {_type(field.annotation)}")
+        return "true"
     if field is None or field.annotation is str or text[:1] not in {"{", "["} or text.startswith(MARK):
         return text
     try:
@@ -113,15 +131,18 @@ def _told(entry: ComponentEntry, model: type[BaseModel], item: Any) -> str:
         return f"{where} has no setting {name!r}{closest(name, model.model_fields)}"
     if item["type"] == "missing" and not inner:
         return f"{where} lacks the setting {name!r}"
-    given = entry.settings.get(name)
-    shown = "" if inner or name not in entry.settings or is_secret(model.model_fields[name]) else f" is {given!r}"
+    if not name:  # about several together
+        return f"{where}: {_sentence(item['msg'])}"
+    hidden = inner or name not in entry.settings or is_secret(model.model_fields[name])
+    given = "" if hidden else f" is {shown(entry.settings[name], name)!r}"
     of = f"{name}.{inner}" if inner else name
-    return f"{where}: setting {of!r}{shown}: {_sentence(item['msg'])}"
+    return f"{where}: setting {of!r}{given}: {_sentence(item['msg'])}"
 
 
 def _sentence(text: str) -> str:
-    text = text.removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"expected {text}" if text else text
+    """Pydantic's words, or those of a validator that says all itself."""
+    text = text.removeprefix("Value error, ")
+    return text.replace("Input should be ", "expected ", 1)
 
 
 def _refuse_plain_secrets(entry: ComponentEntry, model: type[BaseModel]) -> None:

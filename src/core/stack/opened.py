@@ -34,8 +34,11 @@ class Stack:
         artifact_store: ArtifactStore | Callable[[], Component],
         container_registry: ContainerRegistry | Callable[[], Component] | None = None,
         image_builder: Component | Callable[[], Component] | None = None,
+        origin: str = "built in",
     ) -> None:
         self.name = name
+        self.origin = origin
+        """`catalog`, `built in`, or the `file:line` where it is declared."""
         self._given: dict[str, Any] = {
             "orchestrator": orchestrator,
             "artifact_store": artifact_store,

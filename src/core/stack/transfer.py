@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from shlex import join
+
 from core.errors import ConfigurationError, ConflictError, NotFoundError
+from core.mask import url_password
+from core.stack.check import findings, refuse
 from core.stack.declared import VERSION, read_file
-from core.stack.entries import BUILT_IN, CATALOG, shown
+from core.stack.entries import BUILT_IN, CATALOG, Shelf, shown
+from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +18,7 @@ if TYPE_CHECKING:
     from core.ports.catalog import Entry
     from core.stack.change import Changes
     from core.stack.declared import ConnectorEntry, Declared
-    from core.stack.entries import ComponentEntry, Shelf
+    from core.stack.entries import ComponentEntry, StackEntry
 
 GIVE = "***"
 """What stands in the place of a value that was left out because it looks like a secret."""
@@ -22,6 +27,8 @@ GIVE = "***"
 def export(shelf: Shelf, name: str) -> dict[str, Any]:
     """The stack `name`, its components and the connectors that they are linked to, as plain data for a YAML file."""
     stack = shelf.stack(name)
+    if stack.origin == BUILT_IN:
+        raise ConflictError(f"stack {name!r} is built in: it is the same everywhere", "export one of your own")
     entries = [shelf.component(kind, part) for kind, part in stack.components.items()]
     components: dict[str, Any] = {}
     for entry in entries:
@@ -66,11 +73,26 @@ def read_in(changes: Changes, path: str, *, verify: bool = True) -> tuple[list[s
     ready = [changes.checked(_complete(entry)) for entry in found.components]
     ready = [entry for entry in ready if not _known(changes.shelf.components(entry.kind), entry)]
     stacks = [stack for stack in found.stacks if not _known(changes.shelf.stacks(), stack)]
+    _look_at_stacks(changes, ready, stacks, {name for name, _ in todo})
     for entry in ready:
-        changes.register(entry, verify=verify and not todo)
+        if verify and not todo:
+            changes.try_out(entry)
+    for entry in ready:
+        changes.keep(entry)
     for stack in stacks:
         changes.keep_stack(stack.name, stack.components)
-    return [entry.noun for entry in ready] + [f"stack {stack.name!r}" for stack in stacks], todo
+    made = [entry.noun for entry in ready] + [f"stack {stack.name!r}" for stack in stacks]
+    return made, [line for _, line in todo]
+
+
+def _look_at_stacks(changes: Changes, ready: list[ComponentEntry], stacks: list[StackEntry], away: set[str]) -> None:
+    """Refuse a stack whose parts can't be built or don't go together; connectors in `away` are registered later."""
+    means = changes.means
+    parts = [entry._replace(connector="") if entry.connector in away else entry for entry in ready]
+    shelf = Shelf(means.catalog, means.settings.project, parts)
+    for stack in stacks:
+        found = findings(means, shelf, stack, verify=False)
+        refuse(stack.name, [each.error for each in found if each.error is not None], "nothing was registered")
 
 
 def _known(there: list[Any], entry: Any) -> bool:
@@ -101,7 +123,9 @@ def _complete(entry: ComponentEntry) -> ComponentEntry:
 def _left_out(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(_left_out, value.values()))
-    return any(map(_left_out, value)) if isinstance(value, list) else value == GIVE
+    if isinstance(value, list):
+        return any(map(_left_out, value))
+    return isinstance(value, str) and (value == GIVE or url_password(value) == GIVE)
 
 
 def _look_for_parts(shelf: Shelf, found: Declared) -> None:
@@ -116,16 +140,30 @@ def _look_for_parts(shelf: Shelf, found: Declared) -> None:
                     raise NotFoundError(f"{stack.origin}: stack {stack.name!r}: {error.message}", error.hint) from None
 
 
-def _todo(changes: Changes, found: Declared) -> list[str]:
-    """The commands that register the connectors of the file which are not here."""
-    there = {entry.name for entry in changes.means.catalog.list("service_connector", changes.shelf.project)}
-    return [_register(each) for each in found.connectors if each.name not in there]
+def _todo(changes: Changes, found: Declared) -> list[tuple[str, str]]:
+    """Names of the connectors of the file which are not here, and the commands that register them.
+
+    Raises `ConflictError` where one is of another type here, `NotFoundError` for a link that leads nowhere.
+    """
+    there = {entry.name: entry for entry in changes.means.catalog.list("service_connector", changes.shelf.project)}
+    for each in found.connectors:
+        kind = there[each.name].data["type"] if each.name in there else each.type
+        if kind != each.type:
+            what = f"{each.origin}: service connector {each.name!r} is of type {kind!r} here, not {each.type!r}"
+            raise ConflictError(what, "give it another name in the file, or delete the one here")
+    given = {each.name for each in found.connectors}
+    for entry in found.components:
+        if entry.connector and entry.connector not in given | there.keys():
+            what = f"{entry.origin}: {entry.noun} is linked to service connector {entry.connector!r}, which is not here"
+            raise NotFoundError(what + closest(entry.connector, given | there.keys()), "register it first")
+    return [(each.name, _register(each)) for each in found.connectors if each.name not in there]
 
 
 def _register(connector: ConnectorEntry) -> str:
-    words = [f"core service-connector register {connector.name} --type {connector.type}"]
-    words.append(f"--auth-method {connector.method}")
+    words = ["core", "service-connector", "register", connector.name, "--type", connector.type]
+    words += ["--auth-method", connector.method]
     words += [f"--{name}={value}" for name, value in connector.settings.items()]
     words += [f"--{name}=@FILE" for name in connector.secrets]
     limits = {"--resource-type": connector.resource_type, "--resource-id": connector.resource_id}
-    return " ".join([*words, *(f"{name} {text}" for name, text in limits.items() if text)])
+    words += [word for name, text in limits.items() if text for word in (name, text)]
+    return join(words)  # quoted: the file may be a stranger's

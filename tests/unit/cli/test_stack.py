@@ -116,9 +116,10 @@ def test_what_a_stack_lacks_is_said_with_the_command_that_mends_it(far: Core) ->
     done = far("stack", "register", "cloud", "-o", "far")
     assert done.code == 6
     assert "artifact store 'default' lies on this one" in done.err
-    assert "core stack update cloud -a NAME" in done.err
+    assert "then add `-a NAME` to this command" in done.err
     assert "no container registry" in done.err
-    assert "core stack update cloud -c NAME" in done.err
+    assert "then add `-c NAME` to this command" in done.err
+    assert "core stack validate" not in done.err, "there is nothing to validate yet"
     assert len(ok(far("stack", "list", "-o", "json"))) == 1
 
 
@@ -138,6 +139,7 @@ def test_a_run_is_refused_before_it_begins(far: Core, project: Path) -> None:
     )
     done = far("run", "train.py", "--stack", "far")
     assert (done.code, "core stack validate far" in done.err) == (6, True)
+    assert "then write `container_registry: NAME` to the stack in core.yaml:5" in done.err
     assert ok(far("runs", "list", "-o", "json")) == []
 
 
@@ -198,7 +200,7 @@ def test_a_stack_travels_without_its_secrets(
         ("stack:\n  a: {}", 6, "unknown key 'stack'; did you mean 'stacks'?"),
         ("stacks:\n  a: {orchestratr: x}", 6, "bad.yaml:2: unknown component type 'orchestratr' of stack 'a'"),
         ("stacks:\n  a: {orchestrator: x}", 3, "there is no orchestrator 'x'"),
-        ("stacks:\n  ../a: {}", 6, "bad.yaml:2: stack: the name '../a'"),
+        ("stacks:\n  ../a: {}", 6, "bad.yaml:2: '../a' can't be the name of a stack"),
         ("stacks:\n  default: {}", 6, "built in"),
         ("stacks:\n  a: {}\n  a: {}", 6, "bad.yaml:3: key 'a' stands here again"),
         ("components:\n  artifact_store:\n    a: {settings: {path: x}}", 6, "bad.yaml:3: artifact store 'a' has no flavor"),
@@ -292,3 +294,25 @@ def test_an_orchestrator_that_a_step_names_is_looked_at_too(far: Core, project: 
     done = far("run", "train.py")
     assert (done.code, "artifact store 'default' lies on this one" in done.err) == (6, True)
     assert ok(far("runs", "list", "-o", "json")) == []
+
+
+def test_an_import_is_looked_at_as_a_whole_before_anything_is_kept(far: Core, project: Path) -> None:
+    file = project / "in.yaml"
+    file.write_text(
+        "components:\n  orchestrator:\n    far: {flavor: far}\n  artifact_store:\n"
+        "    b: {flavor: bucket, settings: {path: /nowhere/b}, connector: door}\n"
+        "stacks:\n  cloud: {orchestrator: far, artifact_store: b}\n"
+        'service_connectors:\n  door: {type: door, method: password, settings: {host: "h; rm -rf ~"}, secrets: [password]}\n'
+    )
+    done = far("stack", "import", "in.yaml")
+    assert (done.code, "to the stack in in.yaml:7" in done.err) == (6, True), done
+    assert len(ok(far("orchestrator", "list", "-o", "json"))) == 1
+    text = file.read_text().replace("orchestrator: far,", "")
+    file.write_text(text.replace("connector: door", "connector: dor"))
+    done = far("stack", "import", "in.yaml")
+    assert (done.code, "did you mean 'door'?" in done.err) == (3, True), done
+    file.write_text(text)
+    done = far("stack", "import", "in.yaml")
+    assert (done.code, "'--host=h; rm -rf ~'" in done.err) == (0, True), "quoted: it is pasted into a shell"
+    ok(far("service-connector", "register", "door", "--type", "docker", "--username=u", "--password=p", "--no-verify"))
+    assert far("stack", "import", "in.yaml").code == 5, "there it is something else"

@@ -36,6 +36,6 @@ class RegistrySettings(BaseModel):
     @model_validator(mode="after")
     def _both(self) -> RegistrySettings:
         if bool(self.username) != (self.password is not None):
-            message = "both username and password, or neither"
+            message = "expected both username and password, or neither"
             raise ValueError(message)
         return self

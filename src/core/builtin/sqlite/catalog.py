@@ -84,13 +84,14 @@ def check_revision(kind: str, name: str, there: int, read: int) -> None:
         what = f"is at revision {there}" if there else "does not exist"
         wanted = f"revision {read} was expected" if read else "it was to be created"
         hint = "someone else changed it: read it again and repeat your change"
-        raise ConflictError(f"{kind} {name!r} {what}, {wanted}", hint)
+        raise ConflictError(f"{kind.replace('_', ' ')} {name!r} {what}, {wanted}", hint)
 
 
 def not_found(kind: str, name: str, names: list[str]) -> NotFoundError:
     """The error for an entry that is not there, its hint naming the closest names."""
     from difflib import get_close_matches  # start-up time: only an error needs it
 
+    said = kind.replace("_", " ")
     close = get_close_matches(name, names, 3, 0.5) or sorted(names)[:5]
-    hint = "did you mean " + " or ".join(map(repr, close)) + "?" if close else f"no {kind} is registered yet"
-    return NotFoundError(f"no {kind} is called {name!r}", hint)
+    hint = "did you mean " + " or ".join(map(repr, close)) + "?" if close else f"no {said} is registered yet"
+    return NotFoundError(f"there is no {said} {name!r}", hint)
