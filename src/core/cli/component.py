@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from core.cli.command import Parser
     from core.cli.output import Columns
+    from core.plugins.registry import Registry
     from core.stack.change import Changes
     from core.workspace import Workspace
 
@@ -40,6 +41,12 @@ def changing() -> Iterator[Changes]:
 
     with opened() as workspace:
         yield Changes(workspace, say, workspace.actor)
+
+
+def warn_of(registry: Registry) -> None:
+    """Tell of plugins that are set aside: what the person looks for may come from one."""
+    for trouble in registry.troubles():
+        say(f"warning: {trouble}; `core doctor` tells what to do")
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -229,6 +236,7 @@ def _flavor(kind: str, arguments: Namespace) -> int:
     if arguments.what == "list":
         with opened() as workspace:
             rows = [{"name": flavor.name, "doc": flavor.doc} for flavor in workspace.registry.flavors(kind)]
+            warn_of(workspace.registry)
         listing(rows, arguments.output, {"name": str, "doc": str})
         return 0
     if not arguments.flavor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.cli.command import Command
+from core.cli.component import warn_of
 from core.cli.output import emit, listing
 from core.workspace import Workspace
 
@@ -21,7 +22,9 @@ def _list_arguments(parser: Parser) -> None:
 
 
 def _list(arguments: Namespace) -> int:
-    kinds = Workspace().registry.connector_types()
+    registry = Workspace().registry
+    kinds = registry.connector_types()
+    warn_of(registry)
     rows = [_data(kind) for kind in kinds]
     columns: Columns = {"name": str, "methods": _names, "resource_types": _names}
     listing(rows, arguments.output, columns)

@@ -178,13 +178,17 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
 def _plugins(settings: Settings) -> Iterator[Finding]:
     from core.plugins.registry import Registry  # start-up time: broken settings end before this
 
-    for plugin in Registry(home=settings.home, one_file=settings.plugins).plugins():
+    registry = Registry(home=settings.home, one_file=settings.plugins)
+    for plugin in registry.plugins():
         if plugin.error:
             detail = f"{plugin.name} ({plugin.distribution}) is set aside: {plugin.error}"
             hint = f"mend or remove it; CORE_PLUGINS_BLOCK={plugin.name} silences this"
             yield Finding("plugin", "problem", detail, hint)
         else:
             yield Finding("plugin", "ok", f"{plugin.name} ({plugin.distribution}) is {plugin.state}")
+    for trouble in registry.troubles():
+        if "is set aside" not in trouble:
+            yield Finding("plugin", "problem", trouble, "uninstall one of them, or name it in CORE_PLUGINS_BLOCK")
 
 
 def _integrations(settings: Settings) -> Iterator[Finding]:
@@ -213,9 +217,11 @@ def _stack(settings: Settings) -> Iterator[Finding]:
     """The active stack as a whole, its credentials tried; the default one has nothing to be tried."""
     from core.stack.build import active_entry, shelf_of  # start-up time: only the doctor looks at it unasked
     from core.stack.check import findings as parts  # start-up time: the same
+    from core.stack.repository import declared  # start-up time: the same
     from core.workspace import Workspace  # start-up time: the same
 
     with Workspace(settings) as workspace:
+        declared()  # a stack of the repository that can't be read is told, whichever is active
         there = settings.stack or os.path.exists(os.path.join(settings.home, "core.db"))
         active = workspace.active if there else DEFAULT  # looking must not make the home
         if active == DEFAULT:

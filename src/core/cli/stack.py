@@ -120,8 +120,8 @@ def _validate(arguments: Namespace) -> int:
         }
         for each in found
     ]
-    listing(rows, arguments.output, dict.fromkeys(("part", "state", "detail"), str))
-    refuse(stack.name, [each.error for each in found if each.error is not None])
+    listing(rows, arguments.output, dict.fromkeys(("part", "state"), str))
+    refuse(stack.name, [each.error for each in found if each.error is not None], "mend these, and look again")
     return 0
 
 

@@ -147,6 +147,14 @@ class Registry:
         infos += [PluginInfo(b.name, b.distribution, "broken", (), b.error) for b in self._plugins.broken]
         return infos
 
+    def troubles(self) -> list[str]:
+        """Why a flavor or a connector type that one looks for may be missing, or can't be used; a line each."""
+        flavors = self._all_flavors().items()
+        every = [(f"flavor {name!r} of {kind.replace('_', ' ')}", offers) for (kind, name), offers in flavors]
+        every += [(f"service connector type {name!r}", offers) for name, offers in self._all_connectors().items()]
+        told = [f"plugin {b.name!r} ({b.distribution}) is set aside: {b.error}" for b in self._plugins.broken]
+        return told + [str(_twice(offers, what).message) for what, offers in every if len(offers) > 1]
+
     def _all_flavors(self) -> dict[tuple[str, str], list[Offer]]:
         if self._flavors is None:
             self._flavors = {}
@@ -200,11 +208,15 @@ class Registry:
 def _only(offers: Sequence[Offer], what: str) -> Offer:
     """The one offer; two that claim the same are a `PluginError`."""
     if len(offers) > 1:
-        raise PluginError(
-            f"{what} is claimed by {' and by '.join(offer.distribution for offer in offers)}",
-            "uninstall one of them, or name its plugin in CORE_PLUGINS_BLOCK",
-        )
+        raise _twice(offers, what)
     return offers[0]
+
+
+def _twice(offers: Sequence[Offer], what: str) -> PluginError:
+    return PluginError(
+        f"{what} is claimed by {' and by '.join(offer.distribution for offer in offers)}",
+        "uninstall one of them, or name its plugin in CORE_PLUGINS_BLOCK",
+    )
 
 
 def _class_of(offer: Offer) -> type[Any]:

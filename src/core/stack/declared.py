@@ -119,7 +119,7 @@ class _Reader(Reader):
         if "flavor" not in given:
             raise self.wrong(line, f"{said(kind)} {name!r} has no flavor", "add a line `flavor: ...`")
         settings = given.get("settings", NOTHING)
-        places = {key: f"{self.path}:{at}" for key, at in getattr(settings, "lines", {}).items()}
+        places = {key: f"{self.shown}:{at}" for key, at in getattr(settings, "lines", {}).items()}
         settings = {key.replace("-", "_"): plain(item) for key, item in settings.items()}
         if given["flavor"] == "local" and isinstance(settings.get("path"), str):
             settings["path"] = os.path.normpath(os.path.join(self.folder, os.path.expanduser(settings["path"])))

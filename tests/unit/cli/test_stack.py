@@ -316,3 +316,24 @@ def test_an_import_is_looked_at_as_a_whole_before_anything_is_kept(far: Core, pr
     assert (done.code, "'--host=h; rm -rf ~'" in done.err) == (0, True), "quoted: it is pasted into a shell"
     ok(far("service-connector", "register", "door", "--type", "docker", "--username=u", "--password=p", "--no-verify"))
     assert far("stack", "import", "in.yaml").code == 5, "there it is something else"
+
+
+def test_a_broken_plugin_and_two_that_claim_one_flavor_are_named_and_the_rest_works(
+    far: Core, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "again.py").write_text(PLUGIN)
+    (project / "breaks.py").write_text("raise RuntimeError('at import')")
+    monkeypatch.setenv(
+        "CORE_PLUGINS", ",".join(str(project / f"{name}.py") for name in ("far_plugin", "again", "breaks"))
+    )
+    for words in (("artifact-store", "flavor", "list"), ("service-connector", "list-types")):
+        done = far(*words)
+        assert (done.code, "'breaks'" in done.err, "at import" in done.err) == (0, True, True), done
+        assert "is claimed by" in done.err
+    done = far("artifact-store", "register", "b", "-f", "bucket", "--path=/x")
+    assert (done.code, "again.py" in done.err, "far_plugin.py" in done.err) == (6, True, True), done
+    assert far("service-connector", "register", "c", "--type", "door", "--password=right").code == 6
+    ok(far("artifact-store", "register", "b", "-f", "local", "--path=x"))
+    ok(far("run", "train.py"))
+    doctor = far("doctor", "-o", "json")
+    assert (doctor.code, "flavor 'bucket' of artifact store is claimed by" in doctor.out) == (6, True)
