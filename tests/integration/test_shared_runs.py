@@ -104,8 +104,8 @@ def homes(tmp_path, monkeypatch, capfd):
 
 def test_a_run_is_seen_shown_and_compared_elsewhere(homes):
     homes.use("a")
-    first = homes("run", "flow.py:training")
-    second = homes("run", "flow.py:training", "--no-cache")
+    first = homes("run", "flow.py:training").split()[-1]
+    second = homes("run", "flow.py:training", "--no-cache").split()[-1]
     assert not os.listdir(homes.folder / "a" / "journals")
     homes.use("b")
     assert homes.data("runs", "list") == []

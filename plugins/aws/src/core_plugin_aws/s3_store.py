@@ -13,11 +13,12 @@ from core.builtin.stores.fsspec import FsspecArtifactStore
 from core.builtin.stores.retry import Patience, chain
 from core.builtin.stores.trouble import store_error
 from core.errors import CoreError, NotFoundError, StoreError
+from core.ports.artifact_store import Named, check_name
 from core_plugin_aws.reading import Reader
 from core_plugin_aws.trouble import asked, aws_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from typing import BinaryIO
 
 BINARY = "application/octet-stream"
@@ -120,6 +121,23 @@ class S3ArtifactStore(FsspecArtifactStore):
             raise self._trouble("write to", error) from error
         if os.path.getsize(file) >= 2 * self.settings.part_size and not self.exists(digest):
             raise StoreError(f"artifact store {self.uri!r} lost the upload of {digest}", "run the step again")
+
+    def names(self, folder: str) -> Iterator[Named]:
+        """Every object below the folder: one request lists a thousand, and one tells that there is none."""
+        base = self.root.partition("/")[2]
+        base = f"{base}/" if base else ""
+        token: dict[str, str] = {}
+        while True:
+            options = {"Bucket": self.bucket, "Prefix": f"{base}{'/'.join(check_name(folder))}/", **token}
+            try:
+                page = self._run("list", lambda options=options: self.fs._call_s3("list_objects_v2", **options))  # type: ignore[misc]
+            except FileNotFoundError as error:  # the bucket is not there
+                raise self._trouble("list", error) from error
+            for each in page.get("Contents", ()):
+                yield Named(each["Key"][len(base) :], int(each["Size"]), each["LastModified"].timestamp())
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def tidy(self, before: float, *, dry_run: bool = False) -> int:
         """Abort uploads in parts that began before `before` and never ended: their parts cost money, unseen."""

@@ -58,6 +58,11 @@ class JournalLeases:
         self._clock = clock
         self._sent: dict[str, float] = {}  # by object: when it was written, by this machine's clock
 
+    def first(self, lease: Lease, seconds: float) -> None:
+        """Take a lease whose name nobody else can know yet, in one request; raises `ConflictError` if somebody did."""
+        if not self._write(lease, seconds, new=True):
+            self._refuse_taken(lease, seconds)
+
     def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0, *, dead: str = "") -> Lease:
         """See the port. What the owner `dead` holds is free: the caller knows that it is no more."""
         mark = self._newest(name)
@@ -69,15 +74,18 @@ class JournalLeases:
         lease = Lease(name, owner, max(epoch, 1), self._clock() + seconds)
         again = held is not None and held.epoch == lease.epoch
         if not self._write(lease, seconds, new=not again):
-            taken = self.lease(name)
-            if taken is None or taken[:3] != lease[:3]:  # else an answer was lost, and it was written all the same
-                raise _held(taken or lease, seconds)
+            self._refuse_taken(lease, seconds)
         if again and mark is not None and mark.over:
             self._area.remove(f"{mark.name}{OVER}")
         newest = self._newest(name)  # tells the store's clock, too
         if newest is not None and newest.epoch > lease.epoch:
             raise _held(lease._replace(owner="another"), seconds)
         return lease
+
+    def _refuse_taken(self, lease: Lease, seconds: float) -> None:
+        taken = self.lease(lease.name)
+        if taken is None or taken[:3] != lease[:3]:  # else an answer was lost, and it was written all the same
+            raise _held(taken or lease, seconds)
 
     def _refuse_alive(self, held: Lease) -> None:
         """Raise `ConflictError` unless a lease has run out, by the store's clock and not by ours."""

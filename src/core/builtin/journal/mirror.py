@@ -263,7 +263,7 @@ class Scribe:
             if self._lost is None:
                 self._turn(end=end)
             if replay:
-                replay_notes(self._exchange, self._notes)
+                replay_notes(self._exchange, self._notes, but=self.run)
             self._away = None
         except (LeaseLostError, ConflictError) as error:
             self._lost = error
@@ -274,7 +274,7 @@ class Scribe:
     def _turn(self, *, end: bool) -> None:
         exchange, lease = self._exchange, self._lease
         if not self._taken:  # its id is new: nobody else can know it
-            exchange.leases.acquire(lease.name, lease.owner, self._seconds, lease.epoch)
+            exchange.leases.first(lease, self._seconds)
             self._taken, self._renewed = True, exchange.inner.now()
             self._looked = time.monotonic()
         now = time.monotonic()

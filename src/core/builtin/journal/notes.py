@@ -45,14 +45,16 @@ def drop_note(folder: str, run: str) -> None:
         return
 
 
-def replay_notes(exchange: Exchange, folder: str) -> int:
-    """Bring to the journal what earlier runs of this home could not; gives the number of events."""
+def replay_notes(exchange: Exchange, folder: str, but: str = "") -> int:
+    """Bring to the journal what earlier runs of this home could not, `but` one; gives the number of events."""
     count = 0
     try:
         runs = sorted(os.listdir(folder))
     except FileNotFoundError:
         return 0
     for run in runs:
+        if run == but:
+            continue
         note = read_note(folder, run)
         lease = exchange.inner.lease(run)
         if note is None or note.uri != exchange.uri or (lease and lease.expires_at > exchange.inner.now()):
