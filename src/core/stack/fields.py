@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from core.stack.entries import ComponentEntry
 
 
+UNKNOWN = "extra_forbidden"
+"""What pydantic calls a setting that the model does not have."""
+
+
 def model_of(cls: Any) -> type[BaseModel] | None:
     """The settings model of a flavor's class; None where there is nothing to set. Raises `PluginError`."""
     model = cls.Settings
@@ -116,7 +120,10 @@ def validate(entry: ComponentEntry, cls: Any, settings: Mapping[str, Any]) -> Ba
     try:
         made = model.model_validate(dict(settings))
     except ValidationError as error:
-        told = [_told(entry, model, item) for item in error.errors(include_url=False, include_context=False)]
+        items = error.errors(include_url=False, include_context=False)
+        unknown = [closest(str(item["loc"][0]), model.model_fields) for item in items if item["type"] == UNKNOWN]
+        meant = [item for item in items if item["type"] == "missing" and repr(item["loc"][-1]) in "".join(unknown)]
+        told = [_told(entry, model, item) for item in items if item not in meant]
         hint = f"`{command(entry.kind)} flavor describe {entry.flavor}` tells its settings"
         raise ConfigurationError("; ".join(told), hint) from None  # its own text holds what was given, secrets too
     _refuse_plain_secrets(entry, model)
@@ -127,7 +134,7 @@ def _told(entry: ComponentEntry, model: type[BaseModel], item: Any) -> str:
     name = str(item["loc"][0]) if item["loc"] else ""
     inner = ".".join(map(str, item["loc"][1:]))
     where = f"{_at(entry, name)}{entry.noun} (flavor {entry.flavor!r})"
-    if item["type"] == "extra_forbidden" and not inner:
+    if item["type"] == UNKNOWN and not inner:
         return f"{where} has no setting {name!r}{closest(name, model.model_fields)}"
     if item["type"] == "missing" and not inner:
         return f"{where} lacks the setting {name!r}"
