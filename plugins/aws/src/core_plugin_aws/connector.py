@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from core.errors import AuthenticationError, ConfigurationError
@@ -82,7 +83,8 @@ class AwsConnector(ServiceConnector):
         """Whether the keys are right: nobody looked where they are handed out as they are; and the bucket is there."""
         if scope.resource_type == "s3-bucket":
             s3 = client(lent.session, "s3", self.settings)
-            asked(f"use the bucket {scope.name!r}", lambda: s3.head_bucket(Bucket=scope.name))
+            # not HeadBucket: its answers have no body, and 403 alone does not tell wrong keys from a missing permission
+            asked(f"use the bucket {scope.name!r}", lambda: s3.list_objects_v2(Bucket=scope.name, MaxKeys=1))
         elif lent.as_they_are:
             asked("use the keys", client(lent.session, "sts", self.settings).get_caller_identity, "sts")
 
@@ -97,9 +99,14 @@ class AwsConnector(ServiceConnector):
         }
         return {key: value for key, value in values.items() if value}
 
+    @cached_property
+    def _typed(self) -> Lent:
+        """The session of keys that stand in the settings: they never change; what this machine has may."""
+        return own(self.settings)
+
     def _session(self, scope: Scope) -> Lent:
         """A session whose keys are right for `scope`."""
-        base = own(self.settings)
+        base = self._typed if "aws_access_key_id" in self.settings else own(self.settings)
         if self.method == "session-token":
             return of_user(base, self.settings)
         if self.method == "federation-token":

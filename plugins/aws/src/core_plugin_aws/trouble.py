@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 
 from core.builtin.stores.retry import chain, code_of, nobody_listens, status_of, transient
-from core.errors import AuthenticationError, InfrastructureError, NotAllowedError, NotFoundError
+from core.errors import AuthenticationError, CoreError, InfrastructureError, NotAllowedError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
-
-    from core.errors import CoreError
 
     T = TypeVar("T")
 
@@ -48,6 +46,8 @@ def asked(what: str, work: Callable[[], T], service: str = "s3") -> T:
     """What `work()` gives; an error of AWS says that `what` (such as `list the buckets`) was not possible."""
     try:
         return work()
+    except CoreError:
+        raise
     except Exception as error:  # border of a library
         raise aws_error(what, error, service) from error
 
