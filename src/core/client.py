@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 
-from core.errors import NotFoundError, StoreError, UsageError, show_uncaught
+from core.errors import CoreError, NotFoundError, UsageError, show_uncaught
 from core.model.event import EventKind
 from core.model.nothing import NOTHING
 from core.model.states import ENDED_RUN
 from core.model.value import Value
 from core.settings import resolve
+from core.stack import DEFAULT
 from core.workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from core.builtin.journal.sync import Synced
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from core.view import ArtifactView, RunView
 
 LATEST = "latest"
+FEW = 8
+"""Runs that the store is asked for one by one; for more it is asked for all that is new."""
 
 
 class Lineage(Value):
@@ -44,6 +47,8 @@ class Client:
         show_uncaught()
         self.workspace = Workspace(resolve({"home": home} if home else {}))
         self.workspace.resume = self._resume
+        self.away: CoreError | None = None
+        """Why news of runs that are at work elsewhere could not be had, if that is so: the store they share is away."""
 
     def runs(
         self,
@@ -56,7 +61,24 @@ class Client:
         """Newest runs first, at most `limit`; `before` is a run id to page on from."""
         with self.workspace as workspace:
             project = workspace.settings.project
+            rows = workspace.tracking.runs(project, limit=limit, before=before, pipeline=pipeline, state=state)
+            if not self._news([row.id for row in rows if _may_be_elsewhere(row)]):
+                return rows
             return workspace.tracking.runs(project, limit=limit, before=before, pipeline=pipeline, state=state)
+
+    def _news(self, runs: Sequence[str]) -> bool:
+        """Hear what the store that others share has of these runs, which are not over; whether it could be asked."""
+        try:
+            sharing = self.workspace.sharing if runs else None
+            if sharing is None:
+                return False
+            asked = [run for run in runs if sharing.elsewhere(run)]
+            for run in asked if len(asked) <= FEW else (None,):
+                sharing.sync(run)
+        except CoreError as error:
+            self.away = error
+            return False
+        return bool(asked)
 
     def run(self, run: str = LATEST) -> RunView:
         """The run with this id, the beginning or end of it, or `latest`.
@@ -68,7 +90,7 @@ class Client:
             if not str(run).isascii():
                 found = []  # the id of a run is hexadecimal
             elif run == LATEST:
-                found = [row.id for row in self.runs(1)]
+                found = [row.id for row in workspace.tracking.runs(workspace.settings.project, limit=1)]
             else:
                 found = workspace.tracking.find_run(run, workspace.settings.project)
         if not found and run and str(run).isascii() and self.sync() is not None:
@@ -79,20 +101,10 @@ class Client:
         if len(found) > 1:
             more = ", ..." if len(found) > 5 else ""
             raise UsageError(f"{run!r} fits several runs: {', '.join(found[:5])}{more}", "give more characters")
-        self._look(found[0])
-        return self.workspace.view(found[0])
-
-    def _look(self, run: str) -> None:
-        """Bring what others recorded of a run that has not ended here; a store that is away is told."""
-        with self.workspace as workspace:
-            sharing = workspace.sharing
-            if sharing is None or workspace.view(run).state in ENDED_RUN or not sharing.elsewhere(run):
-                return
-            try:
-                sharing.sync(run)
-            except StoreError as error:
-                told = f"core: what became of run {run[-8:]} elsewhere can't be read: {error.message}\n"
-                os.write(2, told.encode())
+        view = self.workspace.view(found[0])
+        if _may_be_elsewhere(view) and self._news([view.id]):
+            view = self.workspace.view(view.id)
+        return view
 
     def fetch_logs(self, run: RunView, step: str | None = None) -> bool:
         """Bring into this home what the steps of a run printed elsewhere; False where nobody shares its store.
@@ -227,3 +239,8 @@ class Client:
                 if wanted and artifact.ref.digest.removeprefix("blake3:").startswith(wanted):
                     return artifact
         raise NotFoundError(f"no artifact {digest!r} in the newest {runs} runs", "see `core artifact list`")
+
+
+def _may_be_elsewhere(run: RunRow | RunView) -> bool:
+    """Whether another home may know more of a run: it is not over, and its stack was not the one that nobody shares."""
+    return run.state not in ENDED_RUN and run.stack != DEFAULT

@@ -207,3 +207,23 @@ def test_a_lost_run_is_resumed_at_once_where_it_was_begun(homes, monkeypatch):
     monkeypatch.delenv("CORE_FAILPOINTS")
     homes("runs", "resume", "latest")
     assert homes.calls() == ["load", "train", "train"]
+
+
+def test_a_run_at_work_elsewhere_is_not_taken_for_lost(homes):
+    homes.use("a")
+    Path("slow").touch()
+    owner = subprocess.Popen([sys.executable, "-m", "core", "run", "flow.py:training"], stderr=subprocess.DEVNULL)
+    homes.use("b")
+    run = homes.first_run()
+    time.sleep(0.8)  # more than three heartbeats: the lease that was heard of then has run out
+    assert homes.data("runs", "list")[0]["state"] == "running"
+    assert homes.data("runs", "show", run)["state"] == "running"
+    homes.store.rename(homes.folder / "away")
+    homes.store.touch()
+    homes("runs", "list")
+    assert "shown as last heard of" in homes.err
+    homes.store.unlink()
+    (homes.folder / "away").rename(homes.store)
+    Path("slow").unlink()
+    assert owner.wait(20) == 0
+    assert homes.data("runs", "list")[0]["state"] == "completed"

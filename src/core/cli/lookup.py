@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from core.errors import NotFoundError, UsageError
-from core.text import closest, short
+from core.text import clean_lines, closest, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ def opened() -> Iterator[Client]:
     client = Client()
     with client.workspace:
         yield client
+    if client.away is not None:
+        from core.cli.output import say  # start-up time: a store is seldom away
+
+        say(f"runs at work elsewhere are shown as last heard of: {clean_lines(client.away.message)}")
 
 
 def find_artifact(client: Client, text: str) -> ArtifactView:
