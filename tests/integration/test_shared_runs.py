@@ -52,7 +52,7 @@ class Homes:
         (folder / "work").mkdir()
         monkeypatch.chdir(folder / "work")
         monkeypatch.setenv("CORE_DISPLAY", "none")
-        monkeypatch.setenv("CORE_HEARTBEAT", "0.2")
+        monkeypatch.setenv("CORE_HEARTBEAT", "0.5")
         monkeypatch.setattr(sys, "path", list(sys.path))
         Path("flow.py").write_text(FLOW)
 
@@ -216,7 +216,7 @@ def test_a_run_at_work_elsewhere_is_not_taken_for_lost(homes, monkeypatch):
     owner = subprocess.Popen([sys.executable, "-m", "core", "run", "flow.py:training"], stderr=subprocess.DEVNULL)
     homes.use("b")
     run = homes.first_run()
-    time.sleep(0.8)  # more than three heartbeats: the lease that was heard of then has run out
+    time.sleep(1.8)  # more than three heartbeats: the lease that was heard of then has run out
     assert homes.data("runs", "list")[0]["state"] == "running"
     assert homes.data("runs", "show", run)["state"] == "running"
     with monkeypatch.context() as away:
