@@ -62,6 +62,11 @@ which JSON lacks, are null.
 `core run --dry-run -o json` is an object: `pipeline`, `stack`, `steps` (`step`, `action`: `run`, `reuse` or `maybe`,
 `reason`).
 
+`core pipeline build -o json` is an object: `pipeline`, `stack`, `images`: `reference` (by digest), `steps`,
+`environment` and `code` (`name`, `action`: `built`, `pushed`, `added`, `reused` or `given`, `reason`, `seconds`,
+`size`; `code` may be null), `requirements`, `left_out`, `base`, `seconds`. A run that has images says so in `images`:
+step to reference.
+
 `core runs diff A B -o json` is an object: `a`, `b`, `same`, `changes` (a list: `what`, `step`, `name`, `a`, `b`).
 
 `core runs resume`, `retry` and `cancel` give the run as `core runs show` does. `core runs replay RUN STEP -o json` is

@@ -95,6 +95,21 @@ def provide(means: Means, order: Order, conditions: Conditions) -> Conditions:
     )
 
 
+def build(means: Means, order: Order, tell: Callable[[str], None]) -> list[Made]:
+    """Make the images of every step, without a run; raises `ConfigurationError` where none needs one."""
+    nodes = order.nodes()
+    if not nodes and means.stack.container_registry is not None:
+        nodes = {next(iter(order.orchestrators)): list(order.specs)}  # for another stack with the same registry
+    if not nodes:
+        first = next(iter(order.orchestrators.values()))
+        where = f"in image {first.image!r}" if first.image else "on this machine"
+        raise ConfigurationError(
+            f"steps of pipeline {order.pipeline!r} run {where} with stack {means.stack.name!r}: it needs no images",
+            "choose a stack with --stack whose orchestrator runs containers, or which has a container registry",
+        )
+    return make(means, order, nodes, tell)
+
+
 def make(means: Means, order: Order, nodes: Mapping[str, Sequence[str]], tell: Callable[[str], None]) -> list[Made]:
     """Make the images of `nodes`, given by orchestrator; `tell` gets a line for each thing that is done.
 

@@ -1,11 +1,12 @@
-"""`core pipeline`: check, draw and list the pipelines of a file."""
+"""`core pipeline`: check, draw, list and build the pipelines of a file."""
 
 from __future__ import annotations
 
 from core.cli.command import Command
-from core.cli.output import emit, listing, say
+from core.cli.output import emit, listing, say, table
 from core.cli.run import add_target, prepared
 from core.errors import ConfigurationError
+from core.text import duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,32 @@ def _graph(arguments: Namespace) -> int:
     return 0
 
 
+def _build_arguments(parser: Parser) -> None:
+    add_target(parser)
+    parser.output()
+
+
+def _build(arguments: Namespace) -> int:
+    from core.provide import Order, build  # start-up time: `--help` must not load what makes images
+    from core.workspace import Workspace  # start-up time: the same
+
+    with prepared(arguments) as (pipeline, parameters, options), Workspace() as workspace:
+        specs = pipeline.compile(parameters, options).specs
+        stack = workspace.stack.checked()
+        order = Order(pipeline.name, pipeline.options.image, specs, workspace.orchestrators(specs))
+        made = build(workspace, order, say)
+    if arguments.output != "table":
+        images = [one.to_data() for one in made]
+        emit({"pipeline": pipeline.name, "stack": stack.name, "images": images}, arguments.output)
+        return 0
+    rows = []
+    for one in made:
+        told = [part.told() if part is not None else "" for part in (one.environment, one.code)]
+        rows.append([", ".join(one.steps), one.reference, *told, duration(one.seconds)])
+    table(("steps", "image", "environment", "code", "took"), rows)
+    return 0
+
+
 def _list_arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="a path or a dotted module")
     parser.output()
@@ -73,6 +100,13 @@ def _list(arguments: Namespace) -> int:
 
 
 COMMANDS = {
+    "build": Command(
+        "make the images of a pipeline's steps without running it",
+        _build_arguments,
+        _build,
+        "What is there already is not made again: the table says what was reused, and why the rest was not.\n\n"
+        "    core pipeline build run.py:training --stack cluster",
+    ),
     "check": Command(
         "check a pipeline without running it",
         _check_arguments,

@@ -26,6 +26,11 @@ class Part(Value):
     size: int = 0
     """Bytes that were sent for it; of the environment none that is known."""
 
+    def told(self) -> str:
+        """What was done, and why."""
+        size = f", {amount(self.size)} sent" if self.size else ""
+        return f"{self.action} ({self.reason}{size})"
+
     def to_data(self) -> dict[str, Any]:
         """Plain data."""
         return {**self._asdict(), "seconds": round(self.seconds, 3)}
@@ -79,10 +84,7 @@ class Made(Value):
     def line(self) -> str:
         """In one line: reference, what was reused or why it was made, size, time."""
         name, at, digest = self.reference.rpartition("@")
+        both = (("environment", self.environment), ("code", self.code))
         parts = [f"{name}{at}{digest[:_SHOWN]}"]
-        for what, part in (("environment", self.environment), ("code", self.code)):
-            if part is None:
-                continue
-            size = f", {amount(part.size)} sent" if part.size else ""
-            parts.append(f"{what} {part.action} ({part.reason}{size})")
+        parts += [f"{what} {part.told()}" for what, part in both if part is not None]
         return "  ".join([*parts, duration(self.seconds)])
