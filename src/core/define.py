@@ -7,7 +7,7 @@ from typing import Generic, ParamSpec, TypeVar, overload
 
 from core.context import compiling
 from core.errors import DefinitionError, show_uncaught
-from core.model.spec import MAX_ITEMS, StepOptions, StepSpec
+from core.model.spec import MAX_ITEMS, ImageSettings, StepOptions, StepSpec
 from core.names import main_module, name_of, source_root
 from core.text import closest
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
     from typing import Any, TypedDict, Unpack
 
-    from core.model.spec import ImageSettings, Resources, Retry
+    from core.model.spec import Resources, Retry
 
     class Options(TypedDict, total=False):
         """Keywords of `@step(...)` and `step.with_options(...)`; each means what `StepOptions` says of it."""
@@ -183,6 +183,8 @@ def _check(name: str, value: Any, where: str) -> None:
         raise DefinitionError(
             f"{where}: cache={value!r} is neither True nor False", "write cache=False to run it each time"
         )
+    elif name == "image":
+        check_image(value, where)
     elif name in {"on_success", "on_failure"} and value is not None and not callable(value):
         raise DefinitionError(f"{where}: {name}={value!r} is no function", "give a function of the step's context")
     elif name in {"environment", "materializers"} and not all(
@@ -191,6 +193,14 @@ def _check(name: str, value: Any, where: str) -> None:
         raise DefinitionError(f"{where}: {name}={value!r} must map text to text", 'write {"NAME": "value"}')
     elif name == "tags" and (isinstance(value, str) or not all(isinstance(tag, str) for tag in value)):
         raise DefinitionError(f"{where}: tags={value!r} must be several texts", 'write tags=("a", "b")')
+
+
+def check_image(value: object, where: str) -> None:
+    """Refuse what says nothing of an image."""
+    if value is not None and not isinstance(value, ImageSettings):
+        raise DefinitionError(
+            f"{where}: image={value!r} is no ImageSettings", 'write image=ImageSettings(base_image="HOST/NAME:TAG")'
+        )
 
 
 def is_number(value: object) -> bool:

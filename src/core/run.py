@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Generic, ParamSpec, TypeVar, overload
 
 from core.context import compiling
-from core.define import check_name, refuse_unknown
+from core.define import check_image, check_name, refuse_unknown
 from core.errors import DefinitionError, UsageError, show_uncaught
 from core.model.spec import MAX_WORKERS, PipelineOptions, RunOptions
 from core.names import name_of
@@ -186,4 +186,5 @@ def _build(function: Any, options: dict[str, Any], base: PipelineOptions) -> Pip
             f"{where}: workers={workers!r} is no whole number from 0 to {MAX_WORKERS}",
             "give the number of processes, such as 4; 0 means one a core",
         )
+    check_image(options.get("image"), where)
     return Pipeline(function, base._replace(**options))

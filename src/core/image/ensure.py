@@ -193,7 +193,8 @@ class _Work:
         """An image by digest; each tag is asked for once."""
         if name not in self._bases:
             self.voice.doing(f"asking for the digest of {name}")
-            self._bases[name] = str(pinned(name, self.wish.registry))
+            registry = self.wish.registry
+            self._bases[name] = self.wish.builder.base(name, registry) or str(pinned(name, registry))
         return self._bases[name]
 
     def packed(self, settings: ImageSettings) -> _Packed:

@@ -26,6 +26,8 @@ CHUNK = 32 << 20
 """Bytes above which a blob goes up in several requests, each of this size at most."""
 _MOST = 16 << 20
 """Bytes that a manifest or a configuration may have."""
+_UPLOADS = 3
+"""Times that the upload of a blob is begun, at most."""
 
 
 class Repository:
@@ -126,15 +128,18 @@ class Repository:
             answer.release_conn()
 
     def upload(self, digest: str, file: BinaryIO, size: int) -> None:
-        """Send a blob: at once, or in chunks when it is large; an interrupted chunk goes on where it broke off."""
+        """Send a blob: at once, or in chunks when it is large; one that broke off goes on, or begins anew."""
         doing = f"push a blob of {size:,} bytes to {self.reference}"
-        place = self._begin(doing)
-        sent = 0
-        while size - sent > CHUNK:
+
+        def send() -> None:
+            place, sent = self._begin(doing), 0
+            while size - sent > CHUNK:
+                file.seek(sent)
+                place, sent = self._chunk(place, file.read(CHUNK), sent, doing)
             file.seek(sent)
-            place, sent = self._chunk(place, file.read(CHUNK), sent, doing)
-        file.seek(sent)
-        self._finish(place, digest, file.read(), doing)
+            self._finish(place, digest, file.read(), doing)
+
+        _anew(send)
 
     def upload_bytes(self, data: bytes) -> str:
         """Send a small blob; gives its digest."""
@@ -155,18 +160,22 @@ class Repository:
     def copy(self, blob: Blob, source: Repository) -> None:
         """Take a blob over from a repository of another registry, in chunks that never touch the disk."""
         doing = f"push a blob of {blob.size:,} bytes to {self.reference}"
-        place, sent, held, seen = self._begin(doing), 0, bytearray(), sha256()
-        for piece in source.stream(blob):
-            seen.update(piece)
-            held += piece
-            if len(held) > CHUNK:
-                place, sent = self._chunk(place, bytes(held), sent, doing)
-                held.clear()
-        if f"sha256:{seen.hexdigest()}" != blob.digest:
-            raise CorruptDataError(
-                f"blob {blob.digest} of {source.reference} is not what its digest says", "pull again"
-            )
-        self._finish(place, blob.digest, bytes(held), doing)
+
+        def send() -> None:
+            place, sent, held, seen = self._begin(doing), 0, bytearray(), sha256()
+            for piece in source.stream(blob):
+                seen.update(piece)
+                held += piece
+                if len(held) > CHUNK:
+                    place, sent = self._chunk(place, bytes(held), sent, doing)
+                    held.clear()
+            if f"sha256:{seen.hexdigest()}" != blob.digest:
+                raise CorruptDataError(
+                    f"blob {blob.digest} of {source.reference} is not what its digest says", "pull again"
+                )
+            self._finish(place, blob.digest, bytes(held), doing)
+
+        _anew(send)
 
     def _begin(self, doing: str) -> str:
         answer = self._ask("POST", "blobs/uploads/", body=b"")
@@ -182,9 +191,11 @@ class Repository:
             self._expect(answer, {204}, doing)
             arrived = int(answer.headers.get("Range", "0-0").rpartition("-")[2] or 0) + 1
             if not start < arrived <= start + len(data):
-                raise InfrastructureError(f"can't {doing}: the registry lost what was sent", "push again")
+                raise _Lost(f"can't {doing}: the registry lost what was sent", "push again")
             rest = data[arrived - start :]
             return self._chunk(self._place(answer), rest, arrived, doing) if rest else (self._place(answer), arrived)
+        if answer.status == 404:
+            raise _Lost(refusal(self.reference.host, answer, doing).message, "push again")
         self._expect(answer, {202}, doing)
         return self._place(answer), start + len(data)
 
@@ -192,8 +203,10 @@ class Repository:
         url = f"{place}{'&' if '?' in place else '?'}digest={digest}"
         headers = {"Content-Type": "application/octet-stream"}
         answer = self._ask("PUT", url, body=data, headers=headers)
-        if answer.status in {404, 400, 416} and self.has(digest):
-            return  # the first of two tries had arrived
+        if answer.status in {404, 400, 416}:
+            if self.has(digest):
+                return  # the first of two tries had arrived
+            raise _Lost(refusal(self.reference.host, answer, doing).message, "push again")
         self._expect(answer, {201}, doing)
 
     # Requests --------------------------------------------------------------------------------------------------------
@@ -222,3 +235,18 @@ class Repository:
 
     def _named(self, version: str) -> str:
         return f"{self.reference}{'@' if ':' in version else ':'}{version}"
+
+
+class _Lost(InfrastructureError):
+    """The registry no longer knows the upload that broke off."""
+
+
+def _anew(send: Callable[[], None]) -> None:
+    """Upload, and once more from its beginning when the registry lost what had come."""
+    for number in range(1, _UPLOADS + 1):
+        try:
+            return send()
+        except _Lost:
+            if number == _UPLOADS:
+                raise
+    raise AssertionError("the last one returns or raises")

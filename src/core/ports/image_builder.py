@@ -71,6 +71,10 @@ class ImageBuilder(Component, ABC):
 
     type: ClassVar[str] = "image_builder"
 
+    def base(self, name: str, registry: ContainerRegistry | None) -> str:  # noqa: ARG002 - optional
+        """What `name` is where this builder has it at hand, by digest; empty: its own registry is asked."""
+        return ""
+
     @abstractmethod
     def find(self, tag: str, registry: ContainerRegistry | None) -> str:
         """Reference by digest of the image that has `tag`; empty when there is none."""

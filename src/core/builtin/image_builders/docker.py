@@ -28,6 +28,9 @@ class DockerImageBuilder(ImageBuilder):
         self.host = settings.host if settings is not None else host
         self._engine: Engine | None = None
 
+    def base(self, name: str, registry: ContainerRegistry | None) -> str:
+        return self.engine.find(name) if registry is None else ""
+
     def find(self, tag: str, registry: ContainerRegistry | None) -> str:
         if registry is None:
             return self.engine.find(f"{self.repository}:{tag}")

@@ -44,6 +44,8 @@ class Fault(Value):
     """Header `Retry-After` of that answer."""
     body: str = ""
     """Body of that answer."""
+    challenge: str = ""
+    """Header `WWW-Authenticate` of that answer."""
     reset: bool = False
     """Reset the connection when the request's head has come."""
     after: int = -1
@@ -213,6 +215,7 @@ class _Connection:
 
     def _answer(self, fault: Fault) -> None:
         after = f"Retry-After: {fault.retry_after}\r\n" if fault.retry_after else ""
+        after += f"WWW-Authenticate: {fault.challenge}\r\n" if fault.challenge else ""
         reason = REASONS.get(fault.status, "Trouble")
         head = f"HTTP/1.1 {fault.status} {reason}\r\n{after}Content-Length: {len(fault.body)}\r\n\r\n{fault.body}"
         self._client.sendall(head.encode())
