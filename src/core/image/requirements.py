@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from core.model.spec import ImageSettings
 
 _LOCAL = re.compile(r"(-e|--editable)\b|\.{0,2}/|\.$|file:|[^@#]*@\s*file:")
-_INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)")
+_INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(\S+)")
+_CONSTRAINTS = re.compile(r"(?:-c|--constraint)\b.*")
 
 
 class Requirements(Value):
@@ -125,6 +126,11 @@ def _checked(lines: object, where: str) -> Iterator[str]:
             raise ConfigurationError(
                 f"requirement {bare!r} of {where} is a folder or file of this machine: the image can't have it",
                 "the project's own code travels by itself; publish others, or build wheels",
+            )
+        if _CONSTRAINTS.match(bare):
+            raise ConfigurationError(
+                f"requirement {bare!r} of {where} names constraints, which images do not know",
+                "write the versions into the requirements (`pip freeze`, `uv pip compile -c`)",
             )
         if bare and not _is_core(bare):
             yield bare

@@ -1,0 +1,139 @@
+"""Recipes, wheels, projects, and what is said meanwhile: all that needs neither engine nor registry."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import time
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core import ImageSettings
+from core.builtin.image_builders.verdict import build_error
+from core.errors import ConfigurationError
+from core.image import voice as module
+from core.image.project import commit_of, find_project
+from core.image.recipe import make_recipe
+from core.image.remember import changes
+from core.image.requirements import Requirements
+from core.image.voice import Voice
+from core.image.wheel import make_wheel, package
+from core.model.spec import StepSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.ports.image_builder import Recipe
+
+DIGEST = "sha256:" + "a" * 64
+
+
+def recipe(root: Path, text: str = "", **settings: object) -> tuple[Recipe, dict[str, str]]:
+    made, parts = make_recipe(
+        ImageSettings(**settings),  # type: ignore[arg-type]
+        Requirements(text, "a test"),
+        [package("core")],
+        str(root),
+        lambda name: f"{name}@{DIGEST}",
+    )
+    return made, dict(parts)
+
+
+def test_the_same_settings_are_the_same_environment(tmp_path: Path):
+    first, parts = recipe(tmp_path, "numpy")
+    assert recipe(tmp_path, "numpy")[0] == first
+    others = [
+        recipe(tmp_path, "pandas"),
+        recipe(tmp_path, "numpy", base_image="other"),
+        recipe(tmp_path, "numpy", apt_packages=("git",)),
+        recipe(tmp_path, "numpy", environment={"A": "1"}),
+        recipe(tmp_path, "numpy", platform="linux/s390x"),
+    ]
+    assert len({first.key, *(each.key for each, _ in others)}) == 6
+    assert changes(str(tmp_path / "home"), "project", parts) == []
+    assert changes(str(tmp_path / "home"), "project", others[0][1]) == ["requirements"]
+
+
+def test_a_dockerfile_counts_with_what_it_copies(tmp_path: Path):
+    (tmp_path / "Dockerfile").write_text("FROM x\n")
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a").write_text("a")
+    alone = recipe(tmp_path, dockerfile="Dockerfile")[0]
+    both = recipe(tmp_path, dockerfile="Dockerfile", build_context="files")[0]
+    (tmp_path / "files" / "a").write_text("b")
+    assert recipe(tmp_path, dockerfile="Dockerfile")[0] == alone
+    assert recipe(tmp_path, dockerfile="Dockerfile", build_context="files")[0].key not in {alone.key, both.key}
+    with pytest.raises(ConfigurationError, match=r"Dockerfile '.*none' can't be read: No such file"):
+        recipe(tmp_path, dockerfile="none")
+
+
+def test_a_build_secret_stands_in_no_line_of_the_recipe(tmp_path: Path):
+    made = recipe(tmp_path, "numpy", build_secrets={"pip_conf": "{{index.conf}}"})[0]
+    assert "--mount=type=secret,id=pip_conf" in made.dockerfile
+    assert "index.conf" not in made.dockerfile
+    assert "word" not in repr(made._replace(secrets={"pip_conf": "word"}))
+
+
+def test_the_wheel_of_core_is_the_one_that_runs_here():
+    found = package("core")
+    data = make_wheel(found)
+    assert data == make_wheel(package("core"))
+    with zipfile.ZipFile(io.BytesIO(data)) as wheel:
+        names = wheel.namelist()
+        assert "core/run.py" in names
+        assert any(name.endswith("entry_points.txt") for name in names)
+        about = next(name for name in names if name.endswith("METADATA"))
+        assert f"Version: {found.version}" in wheel.read(about).decode()
+    with pytest.raises(ConfigurationError, match="'no_such_thing' has no folder"):
+        package("no-such-thing")
+
+
+def test_a_container_imports_what_this_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path / "src")
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
+    spec = StepSpec("m:f", "f", print, str(tmp_path / "src"))
+    project = find_project({"f": spec})
+    assert (project.root, project.folder) == (str(tmp_path), "/app/src")
+    assert project.environment == {"PYTHONPATH": "/app/src:/app"}
+    elsewhere = spec._replace(source_root="/somewhere/else")
+    with pytest.raises(ConfigurationError, match="step 'g' comes from '/somewhere/else', outside of the project"):
+        find_project({"f": spec, "g": elsewhere})
+
+
+def test_labels_tell_the_commit(tmp_path: Path):
+    assert commit_of(str(tmp_path)) == {}
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    clean = commit_of(str(tmp_path))
+    assert (len(clean["commit"]), clean["dirty"]) == (40, "false")
+    (tmp_path / "new.py").touch()
+    assert commit_of(str(tmp_path))["dirty"] == "true"
+
+
+def test_a_failed_build_is_told_by_its_last_lines():
+    lines = ["#5 [2/3] RUN false", "\x1b[31m#5 0.1 no such thing\x1b[0m", "[notice] a new pip", "", "exit code: 1"]
+    assert "no such thing\n    exit code: 1" in build_error(lines).message
+    told = build_error(["#7 1.2 ERROR: No matching distribution found for nothing==1", "exit code: 1"])
+    assert "can't be installed:\n    ERROR: No matching distribution found for nothing==1" in told.message
+
+
+def test_what_takes_long_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "FIRST", 0.05)
+    monkeypatch.setattr(module, "THEN", 0.2)
+    said: list[str] = []
+    with Voice(said.append) as voice:
+        voice.doing("quick")
+        voice.doing("")
+        time.sleep(0.1)
+        assert said == []
+        voice.doing("slow")
+        time.sleep(0.4)
+        voice.say("image", "made")
+    assert [line.split()[0] for line in said] == ["slow", "slow", "image"]
+    assert said[1].endswith(" s")

@@ -1,0 +1,75 @@
+"""Which steps get an image, and what is said where none can be made or none is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core import ImageSettings, step
+from core.builtin.orchestrators.local import LocalOrchestrator
+from core.errors import ConfigurationError
+from core.provide import Order, build
+from core.stack import Stack
+from core.testing.artifact_store import MemoryArtifactStore
+
+if TYPE_CHECKING:
+    from core.model.spec import StepSpec
+
+
+class Boxes(LocalOrchestrator):
+    """Runs nothing; its jobs would want images."""
+
+    name = "boxes"
+    capabilities = frozenset()
+    needs_image = True
+
+
+@step
+def plain() -> None:
+    """Needs what all need."""
+
+
+GPU = plain.with_options(image=ImageSettings(base_image="cuda:12"))
+HERE = plain.with_options(runs_on="here")
+SPECS: dict[str, StepSpec] = {"plain": plain.spec, "gpu": GPU.spec, "here": HERE.spec}
+
+
+def order(**changes: object) -> Order:
+    return Order("flow", None, SPECS, {"boxes": Boxes(), "here": LocalOrchestrator()})._replace(**changes)
+
+
+def test_steps_that_run_in_containers_need_images():
+    assert order().nodes() == {"boxes": ["plain", "gpu"]}
+    assert order(reused=frozenset({"gpu"})).nodes() == {"boxes": ["plain"]}
+    assert order(reused=frozenset({"gpu", "plain"})).nodes() == {}
+
+
+def test_a_ready_image_of_the_orchestrator_is_for_those_that_ask_for_nothing():
+    ready = Boxes()
+    ready.image = "ready:1"
+    where = {"boxes": ready, "here": LocalOrchestrator()}
+    assert order(orchestrators=where).nodes() == {"boxes": ["gpu"]}
+    assert order(orchestrators=where, image=ImageSettings()).nodes() == {"boxes": ["plain", "gpu"]}
+
+
+class Means:
+    """A stack without a registry."""
+
+    home = "/nowhere"
+    secrets = None
+
+    def __init__(self, orchestrator: LocalOrchestrator) -> None:
+        self.stack = Stack("mine", orchestrator, MemoryArtifactStore())
+
+
+def test_without_registry_and_engine_the_mend_is_told():
+    with pytest.raises(ConfigurationError, match="stack 'mine' has no container registry to keep them in") as caught:
+        build(Means(Boxes()), order(), print)  # type: ignore[arg-type]
+    assert "core stack update mine -c NAME" in caught.value.hint
+
+
+def test_a_stack_without_containers_needs_no_images():
+    here = {"default": LocalOrchestrator(), "here": LocalOrchestrator()}
+    with pytest.raises(ConfigurationError, match="run on this machine with stack 'mine': it needs no images"):
+        build(Means(LocalOrchestrator()), order(orchestrators=here), print)  # type: ignore[arg-type]
