@@ -243,7 +243,7 @@ def test_what_is_read_is_what_happened_in_whatever_order_it_arrived(sqlite):
     run_state_machine_as_test(
         History,
         settings=settings(
-            max_examples=2000 if FAULTS else 100,
+            max_examples=2000 if FAULTS else 50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -231,17 +231,18 @@ def test_many_threads_may_feed(tmp_path: Path) -> None:
         assert [line for line in lines if line.startswith(step)] == wanted
 
 
-def test_two_gigabytes_take_little_memory(tmp_path: Path) -> None:
+def test_gigabytes_take_little_memory(tmp_path: Path) -> None:
+    megabytes = 2_000 if os.environ.get("CORE_FAULTS") == "1" else 200
     piece = b"\n".join([b"x" * 99] * 10_000)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         made, _ = capture(tmp_path, limit=16 << 20, stream=nowhere)
         made.open_attempt("b", 1)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for _ in range(2_000):
+        for _ in range(megabytes):
             made.feed("a", 1, "stdout", piece)
         made.close_attempt("a", 1)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30 << 10
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 16 << 20
     text = read(str(tmp_path), "a", 1)
     (gap,) = re.findall(r"\n?\.\.\. ([\d,]+) bytes left out", text)
-    assert int(gap.replace(",", "")) > 1_983 * 999_000
+    assert int(gap.replace(",", "")) > (megabytes - 17) * 999_000

@@ -23,8 +23,8 @@ def keys_of(keys):
 class Account:
     """An account in which each method has settings that work."""
 
-    def __init__(self, aws, folder):
-        self.aws, self.folder = aws, folder
+    def __init__(self, aws):
+        self.aws, self.folder = aws, None
         self.user = aws.user(statement("*"))
         self.role = aws.role(statement("*"), trusts=[self.user])
         self.bucket, self.cluster = aws.bucket(), aws.cluster()
@@ -49,9 +49,15 @@ class Account:
         }
 
 
+@pytest.fixture(scope="module")
+def everyones(aws):
+    return Account(aws)
+
+
 @pytest.fixture
-def account(aws, no_aws):
-    return Account(aws, no_aws)
+def account(everyones, no_aws):
+    everyones.folder = no_aws
+    return everyones
 
 
 class TestAws(ServiceConnectorSuite):

@@ -15,6 +15,8 @@ from core.builtin.stores.local import LocalArtifactStore
 from core.testing.artifact_store import MemoryArtifactStore
 from core.testing.suites.materializer import MaterializerSuite
 
+pytestmark = pytest.mark.xdist_group("libraries")  # they take seconds to import: in one worker only
+
 np = pytest.importorskip("numpy")
 TABLE = MaterializerTable()
 
@@ -218,6 +220,9 @@ class TestSkops(LibrarySuite):
         )
 
 
+@pytest.mark.skipif(
+    os.environ.get("CORE_FAULTS") != "1", reason="imports scikit-learn once more: CORE_FAULTS=1 runs it"
+)
 def test_equal_estimators_have_one_digest_in_every_process():
     pytest.importorskip("skops")
     code = """

@@ -3,7 +3,7 @@
 import tempfile
 from contextlib import closing
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.builtin.sqlite.catalog import SqliteCatalog
@@ -41,7 +41,6 @@ class TestMemoryCatalog(CatalogSuite):
 
 
 @given(chance=st.randoms(use_true_random=False), data=st.data())
-@settings(deadline=None, max_examples=40)
 def test_any_order_of_any_events_gives_what_the_double_says(chance, data):
     events = history(chance)
     order = data.draw(st.permutations(events + events[:7]))
