@@ -76,7 +76,7 @@ def read_image(repository: Repository, version: str, platform: str) -> Image:
         )
     image = Image(manifest, json.loads(repository.blob(manifest.config)))
     if not fits(image.platform, platform):
-        raise _misfit(f"{repository.reference}:{version}", [image.platform], platform)
+        raise misfit(f"{repository.reference}:{version}", [image.platform], platform)
     return image
 
 
@@ -154,10 +154,11 @@ def _chosen(index: Manifest, platform: str, name: str) -> str:
     for words, digest in offered.items():
         if fits(words, platform):
             return digest
-    raise _misfit(name, list(offered), platform)
+    raise misfit(name, list(offered), platform)
 
 
-def _misfit(name: str, offered: list[str], platform: str) -> ConfigurationError:
+def misfit(name: str, offered: list[str], platform: str) -> ConfigurationError:
+    """The error for an image that does not run on `platform`; `offered` are those that it is for."""
     return ConfigurationError(
         f"image {name} is not for {platform}; it is for {', '.join(offered) or 'no platform that it names'}",
         'choose another base image, or say what the stack runs on: ImageSettings(platform="linux/amd64")',

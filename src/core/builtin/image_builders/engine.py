@@ -9,13 +9,14 @@ import tarfile
 
 import docker
 from docker.context import ContextAPI
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound
 from requests.exceptions import RequestException
 
 from core.builtin.image_builders.buildkit import Buildkit
 from core.builtin.image_builders.verdict import build_error
 from core.errors import AuthenticationError, ConfigurationError, InfrastructureError
 from core.image.context import context_files
+from core.oci.image import fits, misfit
 from core.oci.reference import parse_reference
 from core.ports.image_builder import BASE, USER
 
@@ -80,30 +81,51 @@ class Engine:
         return self._run(text, recipe.files, "", recipe, say)
 
     def add(self, environment: str, code: Code, login: RegistryLogin | None) -> str:
-        """The id of an image that has `code` on top of `environment`."""
+        """The id of an image that has `code` on top of `environment`: a container that never runs, committed."""
         base = environment if environment.startswith("sha256:") else self.pull(environment, login, "")
-        lines = [f"FROM {base}", "ADD code.tar.gz /"]
-        lines += [f"ENV {name}={_quoted(value)}" for name, value in code.environment.items()]
+        lines = [f"ENV {name}={_quoted(value)}" for name, value in code.environment.items()]
         lines += [f"LABEL {name}={_quoted(value)}" for name, value in code.labels.items()]
         lines += [f"WORKDIR {code.workdir}"] if code.workdir else []
+        api = self._client.api
         code.file.seek(0)
-        files = {"Dockerfile": "\n".join(lines).encode(), "code.tar.gz": code.file.read()}
-        return self._through_sdk(_context(files), "", lambda _: None)
+        try:
+            container = api.create_container(base)["Id"]
+            try:
+                api.put_archive(container, "/", code.file)
+                return str(api.commit(container, changes=lines, message="core: code")["Id"])
+            finally:
+                api.remove_container(container, v=True)
+        except (DockerException, RequestException) as error:
+            raise InfrastructureError(
+                f"the Docker engine can't put the code on {environment}: {_words(error)}", "see the engine's log"
+            ) from error
 
     def pull(self, reference: str, login: RegistryLogin | None, platform: str) -> str:
-        """The id of an image, fetched unless it is there."""
+        """The id of an image, fetched unless it is there; one for another platform is refused."""
         there = self.find(reference)
-        if there:
+        if there and fits(self._platform(there), platform):
             return there
+        if there and "@" not in reference:
+            raise misfit(reference, [self._platform(there)], platform)
         parsed = parse_reference(reference)
         try:
             self._client.api.pull(parsed.name, parsed.version, auth_config=_auth(login), platform=platform or None)
-        except (APIError, DockerException) as error:
+        except (DockerException, RequestException) as error:
+            if "no matching manifest" in _words(error):
+                raise misfit(reference, [], platform) from error
             raise InfrastructureError(
                 f"the Docker engine can't pull {reference}: {_words(error)}",
                 "check that the engine reaches that registry, and that you may pull from it",
             ) from error
-        return self.find(reference)
+        there = self.find(reference)
+        if not fits(self._platform(there), platform):
+            raise misfit(reference, [self._platform(there)], platform)
+        return there
+
+    def _platform(self, image: str) -> str:
+        """What an image that is there is for."""
+        about = self._client.images.get(image).attrs
+        return "/".join(str(about[key]) for key in ("Os", "Architecture", "Variant") if about.get(key))
 
     def push(self, image: str, repository: str, tag: str, login: RegistryLogin | None) -> str:
         """Send an image to `repository` under `tag`; gives its reference by digest."""
@@ -114,7 +136,7 @@ class Engine:
                 if "error" in line:
                     raise _push_error(repository, str(line["error"]))
                 digest = line.get("aux", {}).get("Digest", digest)
-        except (APIError, DockerException, RequestException) as error:
+        except (DockerException, RequestException) as error:
             raise _push_error(repository, _words(error)) from error
         return f"{repository}@{digest}"
 
@@ -155,7 +177,7 @@ class Engine:
                 if "error" in line:
                     raise build_error([*lines, str(line["error"])])
                 image = line.get("aux", {}).get("ID", image)
-        except (APIError, DockerException, RequestException) as error:
+        except (DockerException, RequestException) as error:
             raise build_error([*lines, _words(error)]) from error
         return str(image)
 
