@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 LIFE = 14 * 60
 """Seconds that a token is used for; EKS takes it for 15 minutes."""
+PAGE = 100
+"""Clusters that are asked for at a time: as many as EKS gives."""
 
 
 def names(eks: Any) -> Iterator[str]:
     """Every cluster of the region, page by page."""
     marker: dict[str, str] = {}
     while True:
-        page = asked("list the EKS clusters", lambda marker=marker: eks.list_clusters(maxResults=100, **marker), "eks")  # type: ignore[misc]
+        page = asked("list the EKS clusters", lambda marker=marker: eks.list_clusters(maxResults=PAGE, **marker), "eks")  # type: ignore[misc]
         yield from page["clusters"]
         if not page.get("nextToken"):
             return

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from boto3 import Session
 
 
+PAGE = 1000
+"""Buckets that are asked for at a time."""
+
+
 class AwsConnector(ServiceConnector):
     """Credentials are narrowed to one resource by `iam-role` and `federation-token`, and by `implicit` with a role."""
 
@@ -58,7 +62,7 @@ class AwsConnector(ServiceConnector):
         s3 = client(session, "s3", self.settings)
         marker: dict[str, str] = {}
         while True:
-            page = asked("list the buckets", lambda marker=marker: s3.list_buckets(MaxBuckets=1000, **marker))  # type: ignore[misc]
+            page = asked("list the buckets", lambda marker=marker: s3.list_buckets(MaxBuckets=PAGE, **marker))  # type: ignore[misc]
             yield from (f"s3://{bucket['Name']}" for bucket in page["Buckets"])
             if not page.get("ContinuationToken"):
                 return

@@ -13,7 +13,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from s3fs import S3FileSystem
 
-from core.builtin.stores.retry import Patience, chain, code_of
+from core.builtin.stores.retry import Patience, chain, code_of, status_of
 from core_plugin_aws.shared import sharing
 
 TYPE_CHECKING = False
@@ -68,7 +68,13 @@ class PatientS3(S3FileSystem):  # type: ignore[misc]
             there = any(code_of(one) == "PreconditionFailed" for one in chain(error))
             if mark and there and await self._wrote(options["Bucket"], options["Key"], mark):
                 return {}  # the same; aiohttp too sends a request again that a connection swallowed
+            if method == "head_object" and any(status_of(one) in {400, 403} for one in chain(error)):
+                await self.look(options["Bucket"])  # an answer to HEAD has no body; this one tells why
             raise
+
+    async def look(self, bucket: str) -> None:
+        """Ask for one name in the bucket: the cheapest answer that tells wrong keys from a missing permission."""
+        await self._call_s3("list_objects_v2", Bucket=bucket, MaxKeys=1)
 
     async def _wrote(self, bucket: str, key: str, mark: str) -> bool:
         """Whether the object is the one that we marked so."""

@@ -71,7 +71,10 @@ class S3ArtifactStore(FsspecArtifactStore):
             "s3_additional_kwargs": {key: value for key, value in extra.items() if value},
             "default_block_size": wanted.part_size,
             "use_listings_cache": False,
-        } | wanted.storage_options
+        }
+        for name, value in wanted.storage_options.items():
+            mine = options.get(name)
+            options[name] = {**mine, **value} if isinstance(mine, dict) and isinstance(value, dict) else value
         return PatientS3(
             patience=self.patience, request_timeout=wanted.request_timeout, skip_instance_cache=True, **options
         )
@@ -108,7 +111,10 @@ class S3ArtifactStore(FsspecArtifactStore):
     def delete(self, digest: str) -> None:
         """Remove the object; none there is fine."""
         key = self.key(digest).partition("/")[2]
-        self._run("delete from", lambda: self.fs._call_s3("delete_object", Bucket=self.bucket, Key=key))
+        try:
+            self._run("delete from", lambda: self.fs._call_s3("delete_object", Bucket=self.bucket, Key=key))
+        except FileNotFoundError as error:  # S3 removes what is not there: it is the bucket
+            raise self._trouble("delete from", error) from error
 
     def publish(self, file: str, digest: str) -> None:
         """Send a local file, in parts if it is large; a failed upload is aborted and was never visible."""
@@ -168,12 +174,9 @@ class S3ArtifactStore(FsspecArtifactStore):
         """Ask whether the bucket is there and may be read: one request, tried again for ten seconds at most."""
         self.fs.patience = Patience(min(10.0, self.patience.seconds))
         try:
-            asked(f"use the bucket {self.bucket!r}", lambda: sync(self.fs.loop, self._look))
+            asked(f"use the bucket {self.bucket!r}", lambda: sync(self.fs.loop, self.fs.look, self.bucket))
         finally:
             self.fs.patience = self.patience
-
-    async def _look(self) -> None:
-        await self.fs._call_s3("list_objects_v2", Bucket=self.bucket, MaxKeys=1)
 
     def _run(self, doing: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """The result of a coroutine on s3fs's loop; raises `FileNotFoundError`, and `StoreError` for all else."""

@@ -165,8 +165,9 @@ class FsspecArtifactStore(ArtifactStore):
         except FileExistsError:
             return False
         except Exception as error:  # border of a library: each file system has its own word for "it is there"
-            if new and self._has(key):
-                return False
+            with suppress(StoreError):  # the first error matters more
+                if new and self._has(key):
+                    return False
             raise self._trouble(f"write {name} to", error) from error
         return True
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from functools import lru_cache
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -66,18 +68,8 @@ class Aws(Value):
         return cls(data["endpoint"], data["folder"], Keys(*data["root"]))
 
     def client(self, service: str, keys: Keys | None = None) -> Any:
-        """A boto3 client of `service` with `keys`, those of root by default."""
-        import boto3  # an optional SDK
-
-        used = keys or self.root
-        return boto3.client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=used.access_key_id,
-            aws_secret_access_key=used.secret_access_key,
-            aws_session_token=used.session_token or None,
-        )
+        """A boto3 client of `service` with `keys`, those of root by default; the same one for the same question."""
+        return _client(service, keys or self.root, self.endpoint, self.region, os.getpid())
 
     def user(self, *statements: Mapping[str, Any], name: str = "") -> Keys:
         """A new user with one inline policy (none: may do nothing)."""
@@ -129,6 +121,20 @@ class Aws(Value):
         """Let sessions and logins that this user or role (an ARN) gets from now on live `seconds` at most."""
         name = owner.user if isinstance(owner, Keys) else owner.rpartition("/")[2]
         _post(self.endpoint, "/core/lifetime", {name: seconds})
+
+
+@lru_cache(32)
+def _client(service: str, keys: Keys, endpoint: str, region: str, _process: int) -> Any:
+    import boto3  # an optional SDK
+
+    return boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint,
+        aws_access_key_id=keys.access_key_id,
+        aws_secret_access_key=keys.secret_access_key,
+        aws_session_token=keys.session_token or None,
+    )
 
 
 def start_aws(place: Place) -> dict[str, Any]:

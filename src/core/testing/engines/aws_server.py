@@ -19,7 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from core.testing.engines import aws_realm, aws_sessions
+from core.testing.engines import aws_lists, aws_realm, aws_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +64,7 @@ class _Handler(MotoRequestHandler):
 def main(port: int, folder: Path) -> None:
     """Serve until the process ends."""
     aws_sessions.install()
+    aws_lists.install()
     aws_realm.install(folder)
     settings.INITIAL_NO_AUTH_ACTION_COUNT = float("inf")
     server = make_server("127.0.0.1", port, Application(folder), threaded=True, request_handler=_Handler)
