@@ -48,7 +48,7 @@ def main() -> NoReturn:
     """The life of a job."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(TOLD))  # the first process of a container has no default
     try:
-        bundle = unpack(_read())
+        bundle = unpack(read())
     except CoreError as error:
         sys.stderr.write(f"{explain(error)}\n")
         code = UNTOLD if isinstance(error, InfrastructureError) else UNUSABLE
@@ -66,7 +66,8 @@ def _attempted(bundle: Bundle) -> int:
         return UNRECORDED if isinstance(error, InfrastructureError) else UNUSABLE
 
 
-def _read() -> bytes:
+def read() -> bytes:
+    """What this job is told."""
     path = os.environ.pop("CORE_BUNDLE", "")
     if path:
         with open(path, "rb") as file:
@@ -209,23 +210,33 @@ def _open(bundle: Bundle) -> tuple[Registry, ArtifactStore]:
 
     registry = Registry()
     store = open_store(registry, bundle.shipping.store)
-    if bundle.credentials is not None:
-        given = Credentials(**bundle.credentials)
-        for value in given.values.values():
-            add_secret(str(value))
-        store.credentials = lambda: given
+    lend(store, bundle.credentials)
     return registry, store
 
 
 def open_store(registry: Registry, entry: Mapping[str, Any]) -> ArtifactStore:
     """The artifact store of a bundle."""
-    kind = registry.flavor("artifact_store", entry["flavor"])
+    return open_component(registry, "artifact_store", entry)  # type: ignore[no-any-return]
+
+
+def open_component(registry: Registry, kind: str, entry: Mapping[str, Any]) -> Any:
+    """A component that is told by its flavor and settings."""
+    made = registry.flavor(kind, entry["flavor"])
     settings = entry["settings"]
-    if isinstance(settings, str):
-        return kind(settings)  # type: ignore[no-any-return]
-    model = kind.Settings
+    if settings is None or isinstance(settings, str):
+        return made() if settings is None else made(settings)
+    model = made.Settings
     model = locate(model) if isinstance(model, str) else model
-    return kind(model(**settings))  # type: ignore[no-any-return]
+    return made(model(**settings))
+
+
+def lend(component: Any, credentials: Mapping[str, Any] | None) -> None:
+    """Let a component have credentials that were given for a while."""
+    if credentials is not None:
+        given = Credentials(**credentials)
+        for value in given.values.values():
+            add_secret(str(value))
+        component.credentials = lambda: given
 
 
 def _watch(deadline: float, grace: float) -> None:

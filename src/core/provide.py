@@ -57,6 +57,8 @@ class Order(Value):
     """Id of the run that goes on; empty for a new one."""
     past: Sequence[Mapping[str, Any]] = ()
     """What that one recorded of its images."""
+    driver: bool = False
+    """Whether the run's driver, too, works in one of them."""
 
     def nodes(self) -> dict[str, list[str]]:
         """Nodes that need an image, by the orchestrator that runs them."""
@@ -126,7 +128,7 @@ def make(means: Means, order: Order, nodes: Mapping[str, Sequence[str]], tell: C
                     order.image,
                     stack.container_registry,
                     builder,
-                    (stack.artifact_store,),
+                    (stack.artifact_store, *(order.orchestrators.values() if order.driver else ())),
                     means.home,
                     means.secrets.resolve,
                     order.run,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from core.compile import compile_pipeline
-from core.errors import ConfigurationError, ConflictError, NotFoundError, RunCancelled, RunFailed, UsageError
+from core.errors import ConfigurationError, ConflictError, CoreError, NotFoundError, RunCancelled, RunFailed, UsageError
 from core.model.artifact import ArtifactRef
 from core.model.event import TERMINAL, Event, EventKind
 from core.model.job import JobHandle
@@ -55,14 +56,14 @@ def resume(
         view = workspace.view(run)
         _refuse(view, retry)
         pipeline = target or pipeline_of(view)
-        options = _options(view, workers)
+        options = options_of(view.options, view.tags, workers)
         function = pipeline.__wrapped__
         kinds = {spec.name: spec.annotation for spec in read_inputs(function)}
         values = {name: from_plain(value, kinds.get(name)) for name, value in view.parameters.items()}
         compiled = compile_pipeline(pipeline.name, function, (), values, options)
         _same(view, compiled.graph)
         stack = workspace.stack.checked()
-        no_cache = options.no_cache if pipeline.options.cache else True
+        no_cache = pipeline.no_cache(options)
         planner = workspace.planner(compiled.graph, compiled.specs, no_cache)
         plan = planner.plan(stack.name)
         where = workspace.orchestrators(compiled.specs)
@@ -96,7 +97,32 @@ def cancel(workspace: Workspace, run: str, reason: str = "") -> str:
         recorder = Recorder(workspace.owned, run, project=project, actor=actor, spill=workspace.spill)
         with recorder:
             recorder.end(RunState.CANCELLED, RunCancelled(f"{said}: {reason}" if reason else said))
+        _end_jobs(workspace, view)
     return "recorded"
+
+
+def _end_jobs(workspace: Workspace, view: RunView) -> None:
+    """End what its dead owner left at work, recorded or not; what is away, or not known here, a deadline ends."""
+    known = workspace.orchestrators({})
+    for launched in _left(view).values():
+        with suppress(CoreError):
+            known.setdefault(launched.on, known.get(launched.on) or workspace.orchestrator(launched.on))
+            if launched.handle is not None:
+                known[launched.on].cancel(launched.handle)
+    for one in known.values():
+        with suppress(CoreError):
+            one.finish(view.id)
+
+
+def _left(view: RunView) -> dict[str, Launched]:
+    """Attempts that are jobs, and whose end nobody recorded, by step."""
+    found = {}
+    for name, attempts in view.attempts.items():
+        newest = max(attempts)
+        jobs = [event for event in attempts[newest] if event.kind == EventKind.JOB_LAUNCHED]
+        if jobs and not any(event.kind in TERMINAL for event in attempts[newest]):
+            found[name] = _launched(newest, attempts[newest], jobs)
+    return found
 
 
 def outcome(name: str, ending: Ending, view: RunView) -> RunView:
@@ -179,7 +205,7 @@ def _past(view: RunView, retry: Sequence[str], workspace: Workspace) -> Past:
     again = _with_instances(view, retry)
     stale = _downstream(view.graph, again)
     done: dict[str, Outputs] = {}
-    numbers, launched = {}, {}
+    numbers = {}
     for name, attempts in view.attempts.items():
         newest = numbers[name] = max(attempts)
         ends = [event for event in attempts[newest] if event.kind in TERMINAL]
@@ -187,10 +213,7 @@ def _past(view: RunView, retry: Sequence[str], workspace: Workspace) -> Past:
             outputs = {key: ArtifactRef.from_data(data) for key, data in ends[0].data.get("outputs", {}).items()}
             if _readable(workspace, outputs, name):
                 done[name] = outputs
-        jobs = [event for event in attempts[newest] if event.kind == EventKind.JOB_LAUNCHED]
-        if jobs and not ends:
-            launched[name] = _launched(newest, attempts[newest], jobs)
-    return Past(view.id, done, numbers, again, launched)
+    return Past(view.id, done, numbers, again, _left(view))
 
 
 def _launched(number: int, events: Sequence[Event], jobs: Sequence[Event]) -> Launched:
@@ -227,9 +250,8 @@ def _downstream(graph: Graph, names: Iterable[str]) -> set[str]:
 _RECORDS = {"retry": Retry, "resources": Resources, "image": ImageSettings}
 
 
-def _options(view: RunView, workers: int | None) -> RunOptions:
-    """The options of the call that began the run."""
-    data: Mapping[str, Any] = view.options
+def options_of(data: Mapping[str, Any], tags: Sequence[str], workers: int | None = None) -> RunOptions:
+    """The options of the call that began a run, from what was recorded of them."""
     no_cache = data.get("no_cache", False)
     steps = {
         name: {key: _option(key, value) for key, value in step.items()} for name, step in data.get("steps", {}).items()
@@ -238,7 +260,7 @@ def _options(view: RunView, workers: int | None) -> RunOptions:
         no_cache=no_cache if isinstance(no_cache, bool) else frozenset(no_cache),
         fail_fast=data.get("fail_fast", False),
         steps=steps,
-        tags=view.tags,
+        tags=tuple(tags),
         workers=data.get("workers") if workers is None else workers,
     )
 

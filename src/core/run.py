@@ -84,7 +84,7 @@ class Pipeline(Generic[P, R]):
         compiled = self.compile(parameters, options)
         with Workspace() as workspace:
             stack = workspace.stack.checked()
-            plan = workspace.planner(compiled.graph, compiled.specs, self._no_cache(options)).plan(stack.name)
+            plan = workspace.planner(compiled.graph, compiled.specs, self.no_cache(options)).plan(stack.name)
             prepare(
                 compiled.specs,
                 workspace.orchestrators(compiled.specs),
@@ -103,8 +103,16 @@ class Pipeline(Generic[P, R]):
         """The same pipeline with other options."""
         return _build(self.__wrapped__, dict(options), self.options)
 
-    def _no_cache(self, options: RunOptions) -> bool | frozenset[str]:
+    def no_cache(self, options: RunOptions) -> bool | frozenset[str]:
+        """What of it reuses nothing in a call with `options`: all, or the steps of these names."""
         return options.no_cache if self.options.cache else True
+
+    def merged(self, given: RunOptions) -> RunOptions:
+        """The options of a call, with what the pipeline declares where the call says nothing."""
+        declared = self.options
+        fail_fast = declared.fail_fast or given.fail_fast
+        workers = declared.workers if given.workers is None else given.workers
+        return given._replace(tags=(*declared.tags, *given.tags), fail_fast=fail_fast, workers=workers)
 
     def __repr__(self) -> str:
         """For debuggers: `<pipeline training of module:qualname>`."""
@@ -121,11 +129,11 @@ def run(pipeline: Pipeline[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str
     compiled = compile_pipeline(pipeline.name, pipeline.__wrapped__, args, kwargs, options)
     with Workspace() as workspace:
         stack = workspace.stack.checked()
-        planner = workspace.planner(compiled.graph, compiled.specs, pipeline._no_cache(options))
+        planner = workspace.planner(compiled.graph, compiled.specs, pipeline.no_cache(options))
         plan = planner.plan(stack.name)
         where = workspace.orchestrators(compiled.specs)
         prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
-        conditions = workspace.conditions(_merged(pipeline.options, options), where)
+        conditions = workspace.conditions(pipeline.merged(options), where)
         conditions = workspace.provided(conditions, pipeline, compiled.specs, plan, where)
         ending = drive(plan, planner, dict(compiled.specs), conditions)
     workspace.resume = _resume
@@ -144,12 +152,6 @@ def _resume(run: str) -> RunView:
     workspace = Workspace()
     workspace.resume = _resume
     return resume(workspace, run)
-
-
-def _merged(declared: PipelineOptions, given: RunOptions) -> RunOptions:
-    fail_fast = declared.fail_fast or given.fail_fast
-    workers = declared.workers if given.workers is None else given.workers
-    return given._replace(tags=(*declared.tags, *given.tags), fail_fast=fail_fast, workers=workers)
 
 
 @overload

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.ports.artifact_store import ArtifactStore
+    from core.ports.component import Component
     from core.ports.orchestrator import Orchestrator
     from core.schedule import Conditions
     from core.settings import Settings
@@ -67,4 +68,27 @@ def entry_of(store: ArtifactStore) -> tuple[dict[str, Any], tuple[str, ...]]:
                 "register it with `core artifact-store register`",
             )
         return {"flavor": store.flavor, "settings": folder}, folders
-    return {"flavor": store.flavor, "settings": settings.model_dump(mode="json")}, folders
+    return {"flavor": store.flavor, "settings": revealed(settings)}, folders
+
+
+def component_data(component: Component, *, driver: bool = False) -> dict[str, Any]:
+    """A component as plain data for a `driver` elsewhere: name, flavor, settings with secrets, credentials of now."""
+    given = component.credentials() if component.credentials is not None else None
+    data: dict[str, Any] = {"name": component.name, "folders": []}
+    if component.type == "artifact_store":
+        entry, folders = entry_of(component)  # type: ignore[arg-type] # it is one
+        data |= {**entry, "folders": folders}
+    else:
+        settings = component.moved() if driver else component.settings  # type: ignore[attr-defined] # an orchestrator
+        data |= {"flavor": component.flavor, "settings": None if settings is None else revealed(settings)}
+    data["credentials"] = None if given is None else {**given._asdict(), "values": dict(given.values)}
+    return data
+
+
+def revealed(settings: Any) -> dict[str, Any]:
+    """A settings model as plain data, its secrets in the clear."""
+    data: dict[str, Any] = settings.model_dump(mode="json")
+    for name, value in settings:
+        if hasattr(value, "get_secret_value"):
+            data[name] = value.get_secret_value()
+    return data

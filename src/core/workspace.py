@@ -252,10 +252,11 @@ class Workspace:
         for node, spec in specs.items():
             name = spec.options.runs_on
             if name is not None and name not in found:
-                found[name] = self._orchestrator(name, node)
+                found[name] = self.orchestrator(name, node)
         return found
 
-    def _orchestrator(self, name: str, step: str) -> Orchestrator:
+    def orchestrator(self, name: str, step: str = "") -> Orchestrator:
+        """One that is no part of the stack, and that `step` names; raises as `orchestrators` does."""
         from core.stack.build import build, shelf_of  # start-up time: few steps name an orchestrator
         from core.stack.check import check_opened  # start-up time: the same
 
@@ -293,7 +294,7 @@ class Workspace:
             observers=lambda run: self.registry.observers(run, self.settings.display),
             log_folder=self.log_folder,
             spill=self.spill,
-            record={"client": client_data(), "tags": list(options.tags), **_recorded(options)},
+            record={"client": client_data(), "tags": list(options.tags), **recorded_options(options)},
             project=self.settings.project,
             actor=self.actor,
             inline_limit=self.settings.inline_limit,
@@ -320,15 +321,22 @@ class Workspace:
         plan: Plan,
         orchestrators: Mapping[str, Orchestrator],
         past: RunView | None = None,
+        *,
+        driver: bool = False,
     ) -> Conditions:
-        """`conditions` with images for the steps that may run, of a new run or of `past`, which goes on."""
+        """`conditions` with images for the steps that may run, of a new run or of `past`, which goes on.
+
+        With `driver` that works in one of them, too: there is one then, whatever is reused.
+        """
         if not any(one.needs_image for one in orchestrators.values()):
             return conditions
         from core.provide import Order, provide  # start-up time: a local run needs no images
 
-        reused = [node for node, decision in plan.decisions.items() if decision.action is Action.REUSE]
-        run, known = (past.id, past.images) if past is not None else ("", ())
-        order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, frozenset(reused), run, known)
+        decided = {} if driver else plan.decisions
+        reused = [node for node, decision in decided.items() if decision.action is Action.REUSE]
+        order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, frozenset(reused), driver=driver)
+        if past is not None:
+            order = order._replace(run=past.id, past=past.images)
         return provide(self, order, conditions)
 
     def view(self, run: str) -> RunView:
@@ -412,7 +420,7 @@ class Workspace:
             return parse(self.tracking.document(digest))
 
 
-def _recorded(options: RunOptions) -> dict[str, Any]:
+def recorded_options(options: RunOptions) -> dict[str, Any]:
     """What `core runs resume` must know of a call's options, as plain data; nothing where there are none."""
     if not (options.no_cache or options.fail_fast or options.steps) and options.workers is None:
         return {}

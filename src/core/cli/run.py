@@ -12,6 +12,7 @@ from core.cli.output import emit, say, table
 from core.errors import CompileError, ConfigurationError, CoreError, RunFailed, UsageError, raised_by_them
 from core.model.spec import RunOptions
 from core.settings import expected, workers
+from core.text import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ def _arguments(parser: Parser) -> None:
     )
     add_workers(parser)
     parser.add_argument("--fail-fast", action="store_true", help="let the first failure end the run")
+    parser.add_argument(
+        "--detach", action="store_true", help="leave the run where the stack runs steps: it goes on without you"
+    )
     parser.add_argument("--tag", action="append", default=[], help="word to find the run by; may be given again")
 
 
@@ -160,6 +164,8 @@ def _run(arguments: Namespace) -> int:
     with prepared(arguments) as (pipeline, parameters, options):
         if arguments.dry_run:
             return _plan(pipeline, parameters, options, arguments.output)
+        if arguments.detach:
+            return _detach(pipeline, parameters, options, arguments.output)
         try:
             with clear_stdout(arguments.output):
                 view = pipeline.run(parameters, options)
@@ -168,6 +174,17 @@ def _run(arguments: Namespace) -> int:
                 emit(failed.run.to_data(), arguments.output)
             raise
     told(view, arguments.output)
+    return 0
+
+
+def _detach(pipeline: Pipeline[Any, Any], parameters: Mapping[str, Any], options: RunOptions, form: str) -> int:
+    from core.detach import detach  # start-up time: most runs stay here
+    from core.workspace import Workspace  # start-up time: the same
+
+    view = detach(pipeline, parameters, options, Workspace(), say)
+    told(view, form)
+    run = short(view.id)
+    say(f"run {run} goes on without you; `core runs logs {run} -f`, `show`, `cancel` and `resume` work from anywhere")
     return 0
 
 
@@ -206,6 +223,7 @@ COMMANDS = {
         "Parameters are text and become what the pipeline's annotations ask for. The id of the run goes to stdout.\n\n"
         "    core run run.py:training -p gamma=0.02\n"
         "    core run run.py --config run.yaml --dry-run\n"
-        "    core run run.py --workers auto",
+        "    core run run.py --workers auto\n"
+        "    core run run.py:training --detach",
     ),
 }

@@ -34,6 +34,9 @@ class Job(Value):
     `CORE_BUNDLE` names. It never stands in arguments, environment, image, or where the orchestrator shows a job."""
     folders: tuple[str, ...] = ()
     """Folders of this machine that it must see under the same paths, writable: the artifacts of a local store."""
+    driver: bool = False
+    """Whether it is itself the driver of a run: it must reach the orchestrator that launches it, and nothing of it may
+    be left once it has ended, for nobody may be there to remove it."""
 
 
 class JobHandle(Value):

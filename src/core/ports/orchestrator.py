@@ -10,6 +10,7 @@ from core.ports.component import Component
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from core.model.job import Job, JobHandle, JobState
     from core.ports.container_registry import RegistryLogin
@@ -43,6 +44,13 @@ class Orchestrator(Component, ABC):
     """Whether its jobs can be given folders of this machine, see `Job.folders`."""
     python: tuple[str, ...] = ("python",)
     """How its jobs start Python."""
+
+    def moved(self) -> Any:
+        """Settings with which a driver that is a job of it, or of another orchestrator, reaches what this one reaches.
+
+        Raises `ConfigurationError` where that can't be.
+        """
+        return self.settings
 
     def prepare(self, run: str) -> None:
         """Set up what the jobs of `run` share; called once before the first launch."""

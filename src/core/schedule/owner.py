@@ -145,7 +145,7 @@ def drive(
     with Interruptible(conditions.grace) as interrupts, _launcher(bench, specs, conditions, recorder, past) as launcher:
         recorder.interrupt = interrupts.cancel
         with recorder, capture:
-            record = {**conditions.record, "roots": sorted({spec.source_root for spec in specs.values()})}
+            record = {"roots": sorted({spec.source_root for spec in specs.values()}), **conditions.record}
             loop = Loop(plan, planner, specs, bench, recorder, launcher, interrupts, past, conditions.fetch)
             recorder.begin(plan, record, None if past is None else sorted(past.again))
             if past is not None:

@@ -30,7 +30,7 @@ class ProcessOrchestrator(Orchestrator):
     """Launches each job as a process group and keeps its output in a temporary file; for tests of drivers."""
 
     flavor: ClassVar[str] = "process"
-    capabilities: ClassVar[frozenset[str]] = frozenset({"cancel"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"cancel", "detach"})
     slots = 4
     folders = True
     python = (sys.executable, "-P")

@@ -78,6 +78,21 @@ class DockerOrchestrator(Orchestrator):
             self._engine = client
         return client
 
+    def requirements(self) -> tuple[str, ...]:
+        """For a driver in a container."""
+        return ("docker",)
+
+    def moved(self) -> Any:
+        """The same engine, by its address."""
+        address = self._address()
+        if not address.startswith("unix://") and os.environ.get("DOCKER_TLS_VERIFY"):
+            raise ConfigurationError(
+                f"orchestrator {self.name!r}: the Docker engine at {address} wants certificates of this machine, which "
+                "a driver in a container has not",
+                "run it without --detach, or reach the engine over its socket",
+            )
+        return self.settings.model_copy(update={"host": address})
+
     def verify(self) -> None:
         """Ask the engine for its version."""
         client = self._client()
@@ -138,7 +153,8 @@ class DockerOrchestrator(Orchestrator):
         from docker.errors import APIError, ImageNotFound  # an optional library
 
         name = container_name(job.id)
-        config = container_config(client, job, image, self.settings)
+        settings = self.moved() if job.driver else self.settings
+        config = container_config(client, job, image, settings)
         for last in (False, True):
             try:
                 return str(client.create_container_from_config(config, name)["Id"])

@@ -37,7 +37,8 @@ def container_config(client: Any, job: Job, image: str, settings: Any) -> dict[s
     for folder in job.folders:
         os.makedirs(folder, exist_ok=True)  # else the engine makes it, and it is root's
     binds += [f"{source}:{target}" for source, target in settings.volumes.items()]
-    host: dict[str, Any] = {
+    host: dict[str, Any] = {"auto_remove": True, **_engine(settings, binds)} if job.driver else {}
+    host |= {
         "binds": binds,
         "init": True,  # hands signals on, and reaps what a step leaves
         "log_config": LogConfig(type="json-file", config={"max-size": KEPT, "max-file": "2"}),
@@ -67,6 +68,18 @@ def container_config(client: Any, job: Job, image: str, settings: Any) -> dict[s
     config["StdinOnce"] = True  # it ends with the one who told what to do
     config["AttachStdin"] = True
     return config
+
+
+def _engine(settings: Any, binds: list[str]) -> dict[str, Any]:
+    """What lets a driver in a container reach this engine: its socket, and the group that may use it."""
+    kind, _, path = settings.host.partition("://")
+    if kind != "unix":
+        return {}
+    binds.append(f"{path}:{path}")
+    try:
+        return {"group_add": [str(os.stat(path).st_gid)]}
+    except OSError:
+        return {}  # the engine sees it, this process does not
 
 
 def size_of(text: str, what: str) -> int:

@@ -1,0 +1,301 @@
+"""A run that goes on without its client: its driver is itself a job, told all that it needs, and the client may go.
+
+What it is told (`Errand`) goes the way of a step's bundle: never in arguments, environment, image, or what the engine
+shows. It holds the stack as it is now, secrets filled in where steps and components refer to them, and credentials that
+live for a while; what gives new ones stays here, so the run has as long as they have.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from threading import Thread
+
+from core.bundle import LIFE
+from core.errors import ConfigurationError, CoreError, InfrastructureError, UsageError
+from core.model.event import EventKind
+from core.model.job import ENDED_JOB, Job, JobPhase
+from core.model.value import Value
+from core.prepare import prepare
+from core.record import run_id
+from core.secrets.reference import references
+from core.ship import component_data
+from core.text import short
+from core.workspace import recorded_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from core.model.event import Event
+    from core.model.job import JobHandle
+    from core.model.plan import Plan
+    from core.model.spec import RunOptions, StepSpec
+    from core.ports.component import Component
+    from core.ports.orchestrator import Orchestrator
+    from core.run import Pipeline
+    from core.settings import Settings
+    from core.view import RunView
+    from core.workspace import Workspace
+
+VERSION = 1
+START = 120.0
+"""Seconds for which the client waits for the first word of the driver: pulling its image takes time."""
+LOOK = 0.3
+"""Seconds between two looks at the driver's job."""
+ASK = 1.5
+"""Seconds between two looks whether it has recorded that the run began."""
+MARGIN = 60.0
+"""Seconds before credentials end in which the run is told to end and records that."""
+LEAST = 300.0
+"""Seconds that a run must have."""
+TAIL = 20
+"""Lines of the driver's output that are shown when it could not begin."""
+HERE = frozenset({"home", "stack", "display"})
+"""Settings that do not travel."""
+
+
+class Errand(Value):
+    """What the driver is told. Plain data."""
+
+    run: str
+    pipeline: str
+    """`module:qualname`."""
+    roots: tuple[str, ...]
+    """Folders on the client from which the steps' modules can be imported: recorded for who goes on with the run."""
+    graph: str
+    """Digest of the graph that the client compiled."""
+    parameters: Mapping[str, Any]
+    record: Mapping[str, Any]
+    """What is recorded of the call: tags, options."""
+    settings: Mapping[str, Any]
+    """Of `core.settings.Settings`."""
+    actor: str
+    stack: str
+    """Name of the stack."""
+    store: Mapping[str, Any]
+    """The artifact store, see `core.ship.component_data`."""
+    orchestrators: Mapping[str, Mapping[str, Any]]
+    """By name, the stack's first."""
+    secrets: Mapping[str, str]
+    """What steps refer to, by `name.key`."""
+    container_registry: Mapping[str, Any] | None
+    """What the steps' images are pulled from; None where they lie on the engine."""
+    images: Mapping[str, str]
+    """Image reference by digest, by node id."""
+    results: Sequence[tuple[str, Sequence[Any]]]
+    """Earlier results that the plan reuses: their events, each with the journal that it is from."""
+    deadline: float
+    """Seconds since 1970 at which the run is told to end."""
+    because: str
+    """What sets the deadline, for people."""
+
+
+def pack(errand: Errand) -> bytes:
+    """The errand as JSON in UTF-8."""
+    return json.dumps({"version": VERSION, **errand._asdict()}).encode()
+
+
+def unpack(data: bytes) -> Errand:
+    """The errand that `pack` wrote; raises `InfrastructureError` when it is cut, and `ConfigurationError`."""
+    try:
+        fields = json.loads(data)
+    except ValueError:
+        said = f"this driver was told only a part of what it should do ({len(data)} bytes): its client ended meanwhile"
+        raise InfrastructureError(said, "run it again") from None
+    if fields.pop("version", None) != VERSION:
+        hint = "core is another version in the image than on the client: build the image again"
+        raise ConfigurationError("this core can't read what it was told", hint)
+    return Errand(**fields)
+
+
+def detach(
+    pipeline: Pipeline[Any, Any],
+    parameters: Mapping[str, Any],
+    options: RunOptions,
+    workspace: Workspace,
+    say: Callable[[str], None] = lambda _: None,
+) -> RunView:
+    """Begin a run whose driver is a job of the stack's orchestrator; gives its view once the driver has begun it.
+
+    `say` tells people what they should know before. Raises as `pipeline.run` does before anything ran, and
+    `InfrastructureError` when the driver could not begin.
+    """
+    compiled = pipeline.compile(parameters, options)
+    with workspace:
+        stack = workspace.stack.checked()
+        _refuse(workspace)
+        merged = pipeline.merged(options)
+        planner = workspace.planner(compiled.graph, compiled.specs, pipeline.no_cache(options))
+        plan = planner.plan(stack.name)
+        where = workspace.orchestrators(compiled.specs)
+        prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
+        run, images, record = _images(pipeline, workspace, merged, compiled.specs, plan, where)
+        kept = stack.container_registry
+        deadline, because = deadline_of([stack.artifact_store, *where.values(), *((kept,) if kept else ())])
+        if because:
+            say(f"the run has {(deadline - time.time()) / 60:.0f} minutes: {because}")
+        errand = Errand(
+            run=run,
+            pipeline=pipeline.id,
+            roots=tuple(sorted({spec.source_root for spec in compiled.specs.values()})),
+            graph=compiled.graph.digest,
+            parameters=dict(compiled.graph.parameters),
+            record=record,
+            settings=_settings(workspace.settings),
+            actor=workspace.actor,
+            stack=stack.name,
+            store=component_data(stack.artifact_store),
+            orchestrators={name: component_data(one, driver=True) for name, one in where.items()},
+            secrets=_secrets(workspace, compiled.specs),
+            images=dict(images),
+            container_registry=component_data(kept) if kept else None,
+            results=list(_results(workspace, plan)),
+            deadline=deadline,
+            because=because,
+        )
+        began = Beginning(workspace, stack.orchestrator, errand)
+        began.launch()
+        began.wait()
+    return workspace.view(errand.run)
+
+
+def _images(
+    pipeline: Pipeline[Any, Any],
+    workspace: Workspace,
+    options: RunOptions,
+    specs: Mapping[str, StepSpec],
+    plan: Plan,
+    orchestrators: Mapping[str, Orchestrator],
+) -> tuple[str, Mapping[str, str], dict[str, Any]]:
+    """The run's id, its images by node, and what is to be recorded of the call: images, tags, options."""
+    conditions = workspace.conditions(options, orchestrators)
+    conditions = workspace.provided(conditions, pipeline, specs, plan, orchestrators, driver=True)
+    if conditions.run:
+        for observer in conditions.observers(conditions.run):
+            observer.close()
+    record = {"tags": list(options.tags), "images": conditions.record.get("images", []), **recorded_options(options)}
+    return conditions.run or run_id(), conditions.images, record
+
+
+def _refuse(workspace: Workspace) -> None:
+    stack = workspace.stack
+    if "detach" not in stack.orchestrator.capabilities:
+        raise UsageError(
+            f"orchestrator {stack.orchestrator.name!r} ({stack.orchestrator.flavor}) of stack {stack.name!r} can't run "
+            "a driver: --detach has no place to leave it",
+            "choose a stack whose orchestrator runs steps elsewhere, such as `docker`: `core stack list`",
+        )
+    if not stack.artifact_store.shared:
+        name = stack.artifact_store.name
+        raise ConfigurationError(
+            f"nobody else sees what is recorded in artifact store {name!r}: a detached run could not be followed",
+            f"`core artifact-store update {name} --shared true`, or a stack whose store is a bucket",
+        )
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """What of the settings holds there, too; plugins that are modules can be imported, files lie here."""
+    plugins = [name for name in settings.plugins if not name.endswith(".py")]
+    return {**{key: value for key, value in settings._asdict().items() if key not in HERE}, "plugins": plugins}
+
+
+def deadline_of(components: Sequence[Component]) -> tuple[float, str]:
+    """When a run must have ended, and which component's credentials end then; empty where none do."""
+    deadline, because = time.time() + LIFE, ""
+    for component in components:
+        given = component.credentials() if component.credentials is not None else None
+        if given is None or given.expires_at is None or given.expires_at - MARGIN > deadline:
+            continue
+        kind = component.type.replace("_", " ")
+        if given.expires_at - MARGIN - LEAST < time.time():
+            minutes = (given.expires_at - time.time()) / 60
+            raise ConfigurationError(
+                f"credentials of {kind} {component.name!r} end in {minutes:.0f} minutes, and a detached run can't "
+                "renew them",
+                "let the connector give them for longer, or run it without --detach",
+            )
+        deadline, because = given.expires_at - MARGIN, f"credentials of {kind} {component.name!r} end, and are not"
+        because += " renewed where it runs"
+    return deadline, because
+
+
+def _secrets(workspace: Workspace, specs: Mapping[str, StepSpec]) -> dict[str, str]:
+    wanted = {pair for spec in specs.values() for pair in references(dict(spec.options.environment))}
+    return {f"{name}.{key}": workspace.opener(f"{{{{{name}.{key}}}}}", "the steps") for name, key in sorted(wanted)}
+
+
+def _results(workspace: Workspace, plan: Plan) -> Iterator[tuple[str, Event]]:
+    for decision in plan.decisions.values():
+        cached = decision.cached
+        if cached is not None:
+            for event in workspace.tracking.events(cached.run, cached.step):
+                if event.attempt == cached.attempt and event.kind in {
+                    EventKind.ATTEMPT_STARTED,
+                    EventKind.ATTEMPT_COMPLETED,
+                }:
+                    yield cached.origin, event
+
+
+class Beginning:
+    """The driver's job, from its launch until it has recorded that the run began."""
+
+    def __init__(self, workspace: Workspace, orchestrator: Orchestrator, errand: Errand) -> None:
+        self._workspace, self._orchestrator, self._errand = workspace, orchestrator, errand
+        self._handle: JobHandle | None = None
+        self._lines: list[str] = []
+
+    def launch(self) -> None:
+        """Start it."""
+        errand, orchestrator = self._errand, self._orchestrator
+        orchestrator.prepare(errand.run)
+        self._handle = orchestrator.launch(
+            Job(
+                id=f"{errand.run}/driver",
+                command=(*orchestrator.python, "-m", "core.driver"),
+                image=next(iter(errand.images.values()), None),
+                deadline=errand.deadline + MARGIN,
+                labels={"driver": errand.run, "pipeline": errand.pipeline},
+                bundle=pack(errand),
+                folders=tuple(errand.store["folders"]),
+                driver=True,
+            )
+        )
+        Thread(target=self._listen, name="core-driver-output", daemon=True).start()
+
+    def _listen(self) -> None:
+        try:
+            for line in self._orchestrator.logs(self._handle, follow=True) if self._handle else ():
+                self._lines.append(line)
+        except Exception:  # noqa: BLE001 - border of a plugin: its end is told anyway
+            return
+
+    def wait(self) -> None:
+        """Until it has begun the run; what it said is told when it could not. Raises `InfrastructureError`."""
+        until, asked = time.monotonic() + START, 0.0
+        while time.monotonic() < until:
+            ended = self._ended()
+            if ended or time.monotonic() - asked >= ASK:
+                self._workspace.sync(self._errand.run)
+                asked = time.monotonic()
+                if self._workspace.tracking.events(self._errand.run, ""):
+                    return
+            if ended:
+                time.sleep(LOOK)  # for its last words
+                said = "\n".join(f"  {line}" for line in self._lines[-TAIL:]) or "  it said nothing"
+                raise InfrastructureError(f"the driver of run {short(self._errand.run)} could not begin:\n{said}")
+            time.sleep(LOOK)
+        raise InfrastructureError(
+            f"the driver of run {self._errand.run} has not begun within {START:.0f} s; it may do so later",
+            f"`core runs show {short(self._errand.run)}` tells",
+        )
+
+    def _ended(self) -> bool:
+        if self._handle is None:
+            return True
+        try:
+            state = self._orchestrator.state([self._handle])[self._handle.job]
+        except CoreError:
+            return False  # away: what it records tells
+        return state.phase in ENDED_JOB or state.phase is JobPhase.UNKNOWN

@@ -1,0 +1,182 @@
+"""The driver of a detached run: `python -m core.driver` compiles, plans and drives a run as a job, without its client.
+
+It reads an errand (`core.detach`) as a step's job reads its bundle, keeps its state in a folder of its own that ends
+with it, and records the run in the journal beside the artifacts: who shares the store sees it, and can end it there.
+Exits with 0 when the run completed, 1 when it did not, 6 or 7 when it could not begin or be recorded, 75 when the
+errand is not whole.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from contextlib import redirect_stdout
+from threading import Thread
+
+from core.compile import compile_pipeline
+from core.detach import MARGIN, unpack
+from core.entrypoint import FAILED, TOLD, UNRECORDED, UNUSABLE, lend, open_component, read
+from core.errors import ConfigurationError, CoreError, InfrastructureError, NotFoundError, explain
+from core.mask import add_secret
+from core.model.event import Event, EventKind
+from core.model.states import RunState
+from core.names import locate
+from core.prepare import prepare
+from core.resume import options_of
+from core.schedule import drive
+from core.secrets.reference import replaced
+from core.settings import Settings
+from core.signature import read_inputs
+from core.source import load_source
+from core.stack import Stack
+from core.values import from_plain
+from core.workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
+
+    from core.detach import Errand
+    from core.ports.orchestrator import Orchestrator
+    from core.run import Pipeline
+
+LAST_WORDS = 2.0
+"""Seconds for which a driver that could not begin stays, so that its client hears why."""
+
+
+def main() -> NoReturn:
+    """The life of the job."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(TOLD))  # the first process of a container has no default
+    try:
+        errand = unpack(read())
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with open(os.devnull, "w") as nothing, redirect_stdout(nothing):  # what steps print is in their logs
+            code = driven(errand)
+    except CoreError as error:
+        sys.stderr.write(f"{explain(error)}\n")
+        sys.stderr.flush()
+        time.sleep(LAST_WORDS)
+        code = UNRECORDED if isinstance(error, InfrastructureError) else UNUSABLE
+    except KeyboardInterrupt:
+        code = TOLD
+    os._exit(code)
+
+
+def driven(errand: Errand) -> int:
+    """Drive the run that the errand tells of; gives the exit code."""
+    workspace = Frozen(errand, tempfile.mkdtemp(prefix="core-driver-"))
+    pipeline = _pipeline(errand)
+    kinds = {spec.name: spec.annotation for spec in read_inputs(pipeline.__wrapped__)}
+    values = {name: from_plain(value, kinds.get(name)) for name, value in errand.parameters.items()}
+    options = options_of(errand.record.get("options", {}), errand.record["tags"])
+    compiled = compile_pipeline(pipeline.name, pipeline.__wrapped__, (), values, options)
+    if compiled.graph.digest != errand.graph:
+        hint = "see that the image holds the files of now: `core pipeline build` tells what it takes"
+        raise ConfigurationError(f"pipeline {pipeline.name!r} is another one here than on the client", hint)
+    with workspace:
+        for origin, event in errand.results:
+            workspace.learn(origin, Event(*event))
+        planner = workspace.planner(compiled.graph, compiled.specs, pipeline.no_cache(options))
+        plan = planner.plan(errand.stack)
+        where = workspace.orchestrators(compiled.specs)
+        prepare(compiled.specs, where, workspace.registry.materializers())
+        conditions = workspace.conditions(options, where)
+        record = {**conditions.record, **errand.record, "roots": list(errand.roots)}
+        conditions = conditions._replace(run=errand.run, record=record, images=errand.images)
+        workspace.watch()
+        ending = drive(plan, planner, dict(compiled.specs), conditions)
+    return 0 if ending.state is RunState.COMPLETED else FAILED
+
+
+def _pipeline(errand: Errand) -> Pipeline[Any, Any]:
+    module = errand.pipeline.partition(":")[0]
+    try:
+        load_source(module, errand.roots)
+        return locate(errand.pipeline)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        hint = "see which files the image holds: `.coreignore` may leave out its module"
+        raise NotFoundError(f"pipeline {errand.pipeline!r} is not in this image: {error}", hint) from None
+
+
+class Given:
+    """Puts the secrets of an errand where `{{name.key}}` stands. Plain, so that it travels."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values = values
+        for value in values.values():
+            add_secret(value)
+
+    def __call__(self, data: Any, _where: str) -> Any:
+        """`data` with secrets, masked from now on."""
+        for value in self.values.values():
+            add_secret(value)
+        return replaced(data, lambda name, key: self.values[f"{name}.{key}"])
+
+
+class Frozen(Workspace):
+    """A workspace whose stack and secrets are those of an errand."""
+
+    def __init__(self, errand: Errand, home: str) -> None:
+        settings: dict[str, Any] = {**errand.settings, "plugins": tuple(errand.settings["plugins"])}
+        super().__init__(Settings(**settings, home=home, display="none"))
+        self._errand = errand
+        self._opener = Given(dict(errand.secrets))
+        self._built: dict[str, Any] = {}
+        store = self._open("artifact_store", errand.store)
+        kept = self._open("container_registry", errand.container_registry) if errand.container_registry else None
+        self.stack = Stack(errand.stack, self.orchestrator(next(iter(errand.orchestrators))), store, kept)
+
+    @property
+    def actor(self) -> str:
+        """Who wanted the run."""
+        return self._errand.actor
+
+    @property
+    def opener(self) -> Any:
+        """The errand's secrets."""
+        return self._opener
+
+    def orchestrator(self, name: str, step: str = "") -> Orchestrator:  # noqa: ARG002 - the client has looked for it
+        """One of the errand's."""
+        if name not in self._built:
+            self._built[name] = self._open("orchestrator", self._errand.orchestrators[name])
+            self._built[name].login = self._image_login
+        return self._built[name]  # type: ignore[no-any-return]
+
+    def _open(self, kind: str, entry: Mapping[str, Any]) -> Any:
+        made = open_component(self.registry, kind, entry)
+        made.name = entry["name"]
+        lend(made, entry["credentials"])
+        return made
+
+    def learn(self, origin: str, event: Event) -> None:
+        """An event of an earlier run: what it tells of may be reused."""
+        if origin:
+            self.tracking.fold(origin, (), [event], {})
+        else:
+            self.tracking.append([event])
+
+    def watch(self) -> None:
+        """Ask for the run's end when its time is over, and end this process where that does not help."""
+        errand = self._errand
+
+        def watch() -> None:
+            while (left := errand.deadline - time.time()) > 0:
+                time.sleep(min(left, 60.0))  # clocks are set, machines sleep
+            reason = errand.because or "it had all the time that a run may have"
+            wish = {"reason": f"its time is over: {reason}"}
+            with Workspace(self.settings) as beside:
+                event = Event(errand.run, "", 0, "deadline", 0, EventKind.CANCEL_REQUESTED, time.time(), 0, wish)
+                beside.tracking.append([event._replace(project=self.settings.project, actor="core")])
+            time.sleep(MARGIN)
+            os._exit(TOLD)
+
+        Thread(target=watch, name="core-deadline", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

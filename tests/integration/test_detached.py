@@ -1,0 +1,226 @@
+"""Runs whose driver is a container: the client goes, and a second home that shares the store sees and steers them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+
+import core
+from core.builtin.stores.local import LocalArtifactStore
+from core.cli import main
+from core.detach import deadline_of
+from core.errors import ConfigurationError
+from core.ports.service_connector import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from core.testing.engines.docker import DockerEngine
+
+FLOW = """
+import os, time
+from pathlib import Path
+from core import step, pipeline
+
+@step
+def load(size: int) -> list[int]:
+    return list(range(size))
+
+@step(environment={"PASSPHRASE": "{{vault.word}}"})
+def train(data: list[int]) -> int:
+    print("training", len(data), "with", os.environ["PASSPHRASE"], flush=True)
+    while Path("SLOW").exists():
+        time.sleep(0.05)
+    return sum(data)
+
+@pipeline
+def training(size: int = 3) -> None:
+    train(load(size))
+"""
+WORD = "correct-horse-battery"
+
+
+class Cluster:
+    """A project, an engine, a folder that is shared, and homes told apart by a letter."""
+
+    def __init__(self, folder: Path, engine: DockerEngine, image: str, patch: pytest.MonkeyPatch, capfd: Any) -> None:
+        self.folder, self.host, self.image = folder, engine.host, image
+        self.work = folder / "work"
+        self.work.mkdir()
+        (self.work / "flow.py").write_text(FLOW.replace("SLOW", str(folder / "slow")))
+        patch.chdir(self.work)
+        patch.setattr(sys, "path", list(sys.path))
+        for name, value in {"STACK": "team", "DISPLAY": "none", "HEARTBEAT": "1", "GRACE": "2"}.items():
+            patch.setenv(f"CORE_{name}", value)
+        self.client = docker.DockerClient(base_url=engine.host)
+        self._patch, self._capfd = patch, capfd
+
+    def core(self, home: str, *words: str, code: int = 0) -> str:
+        """What a command in a home prints."""
+        self._patch.setenv("CORE_HOME", str(self.folder / home))
+        self._capfd.readouterr()
+        sys.modules.pop("flow", None)
+        ended = main(list(words))
+        out, err = self._capfd.readouterr()
+        assert ended == code, f"{words}: {ended}\n{out}\n{err}"
+        return str(out).strip()
+
+    def settle(self, home: str) -> None:
+        """Register the stack in a home, which may come later than the run."""
+        packages, source = sysconfig.get_path("purelib"), str(Path(core.__file__).parent.parent)
+        volumes = {path: f"{path}:ro" for path in (packages, source, str(self.work))} | {
+            str(self.folder): str(self.folder)
+        }
+        settings = {"host": self.host, "image": self.image, "volumes": json.dumps(volumes)}
+        settings["environment"] = json.dumps({"PYTHONPATH": f"{source}:{packages}:{self.work}"})
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        self.core(home, "orchestrator", "register", "engine", "-f", "docker", *options)
+        self.core(
+            home, "artifact-store", "register", "team", "-f", "local", f"--path={self.folder}/store", "--shared=true"
+        )
+        self.core(home, "stack", "register", "team", "-o", "engine", "-a", "team")
+
+    def show(self, home: str, run: str) -> dict[str, Any]:
+        return dict(json.loads(self.core(home, "runs", "show", run, "-o", "json")))
+
+    def until(self, true: Callable[[], Any]) -> Any:
+        ends = time.monotonic() + 60
+        while not (found := true()):
+            assert time.monotonic() < ends
+            time.sleep(0.2)
+        return found
+
+    def mine(self) -> list[Any]:
+        """Containers that are there on its behalf."""
+        every = self.client.containers.list(all=True, ignore_removed=True)
+        return [found for found in every if str(self.folder) in str(found.attrs["HostConfig"]["Binds"])]
+
+
+@pytest.fixture
+def cluster(
+    tmp_path: Path, docker_engine: DockerEngine, base_image: str, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> Iterator[Cluster]:
+    made = Cluster(tmp_path, docker_engine, base_image, monkeypatch, capfd)
+    made.settle("a")
+    made.core("a", "secret", "create", "vault", f"--word={WORD}")
+    yield made
+    left = made.mine()
+    for found in left:
+        found.remove(force=True)
+    made.client.close()
+    sys.modules.pop("flow", None)
+    assert not left, [found.name for found in left]
+
+
+def test_followed_and_cancelled_from_another_home(cluster: Cluster) -> None:
+    """The client has gone; nobody sees the secret; the end of it is asked for elsewhere, then it goes on there."""
+    (cluster.folder / "slow").touch()
+    run = cluster.core("a", "run", "flow.py:training", "-p", "size=4", "--detach")
+    shown = [found.attrs for found in cluster.mine()]
+    assert WORD not in str(shown)
+    cluster.settle("b")
+    cluster.until(lambda: cluster.core("b", "runs", "logs", run, "train") == "training 4 with ***")
+    assert cluster.show("b", run)["state"] == "running"
+    cluster.core("b", "runs", "resume", run, code=5)
+    cluster.core("b", "runs", "cancel", run, "--reason", "enough", "--wait", "30")
+    assert [step["state"] for step in cluster.show("b", run)["steps"]] == ["completed", "cancelled"]
+    cluster.until(lambda: not cluster.mine())
+    (cluster.folder / "slow").unlink()
+    cluster.core("b", "secret", "create", "vault", f"--word={WORD}")
+    cluster.core("b", "runs", "resume", run)
+    steps = cluster.show("b", run)["steps"]
+    assert [(step["state"], len(step["attempts"])) for step in steps] == [("completed", 1), ("completed", 2)]
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> Iterator[Callable[..., tuple[str, str]]]:
+    """Runs commands in this process, on a stack whose jobs are processes of this machine; gives what was said."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    Path("flow.py").write_text(FLOW.replace("SLOW", "slow").replace("{{vault.word}}", "open sesame"))
+    monkeypatch.setattr(sys, "path", [str(Path(__file__).parent), *sys.path])
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    for name, value in {"PLUGINS": "plugin_process", "DISPLAY": "none", "HEARTBEAT": "0.5", "STACK": "team"}.items():
+        monkeypatch.setenv(f"CORE_{name}", value)
+
+    def call(*words: str, code: int = 0) -> tuple[str, str]:
+        capfd.readouterr()
+        sys.modules.pop("flow", None)
+        ended = main(list(words))
+        out, err = capfd.readouterr()
+        assert ended == code, f"{words}: {ended}\n{out}\n{err}"
+        return out.strip(), err
+
+    call("orchestrator", "register", "processes", "-f", "process")
+    call("artifact-store", "register", "team", "-f", "local", f"--path={tmp_path}/store", "--shared=true")
+    call("stack", "register", "team", "-o", "processes", "-a", "team")
+    yield call
+    sys.modules.pop("flow", None)
+
+
+def test_a_detached_run_reuses_and_is_seen(alone: Callable[..., tuple[str, str]]) -> None:
+    first = alone("run", "flow.py:training")[0]
+    run, said = alone("run", "flow.py:training", "--detach", "--tag", "nightly")
+    assert "goes on without you" in said
+    ends = time.monotonic() + 60
+    while (shown := json.loads(alone("runs", "show", run, "-o", "json")[0]))["state"] == "running":
+        assert time.monotonic() < ends
+        time.sleep(0.2)
+    assert (shown["state"], shown["tags"], shown["stack"]) == ("completed", ["nightly"], "team")
+    assert [step["state"] for step in shown["steps"]] == ["reused", "reused"]
+    assert first != run
+
+
+def test_what_keeps_a_driver_from_beginning_is_told(alone: Callable[..., tuple[str, str]]) -> None:
+    """It does not find the pipeline as the client compiled it; its own words come back."""
+    text = (
+        Path("flow.py").read_text().replace("train(load(size))", "train(load(size + ('core.driver' in sys.argv[0])))")
+    )
+    Path("flow.py").write_text("import sys\n" + text.replace("'core.driver' in", "'driver.py' in"))
+    said = alone("run", "flow.py:training", "--detach", code=7)[1]
+    assert "could not begin" in said
+    assert "is another one here than on the client" in said
+
+
+def test_refused_before_anything_is_launched(alone: Callable[..., tuple[str, str]]) -> None:
+    said = alone("run", "flow.py:training", "--detach", "--stack", "default", code=2)[1]
+    assert "orchestrator 'default' (local) of stack 'default' can't run a driver" in said
+    alone("artifact-store", "update", "team", "--shared=false")
+    said = alone("run", "flow.py:training", "--detach", "--stack", "team", code=6)[1]
+    assert "could not be followed" in said
+
+
+def test_credentials_cap_the_run(tmp_path: Path) -> None:
+    """What can't be renewed there ends the run before it ends; too little of it is refused."""
+    store = LocalArtifactStore(str(tmp_path))
+    store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"}, time.time() + 3600)
+    deadline, because = deadline_of([store])
+    assert 3500 < deadline - time.time() < 3600
+    assert because == "credentials of artifact store 'default' end, and are not renewed where it runs"
+    store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"}, time.time() + 200)
+    with pytest.raises(ConfigurationError, match="end in 3 minutes, and a detached run can't renew them"):
+        deadline_of([store])
+    store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"})
+    assert deadline_of([store])[1] == ""
+
+
+@pytest.mark.skipif(os.environ.get("CORE_FAULTS") != "1", reason="CORE_FAULTS=1 plays the whole table")
+def test_a_killed_driver_s_run_is_ended_elsewhere(cluster: Cluster) -> None:
+    """Its step goes on in its container, until another home ends the run; then nothing is left."""
+    (cluster.folder / "slow").touch()
+    run = cluster.core("a", "run", "flow.py:training", "--detach")
+    cluster.until(lambda: "core.entrypoint" in str([found.attrs["Args"] for found in cluster.mine()]))
+    cluster.client.containers.get(next(found.id for found in cluster.mine() if found.labels.get("core.driver"))).kill()
+    cluster.until(lambda: cluster.show("a", run)["state"] == "lost")
+    cluster.until(lambda: len(cluster.mine()) == 1)
+    cluster.core("a", "runs", "cancel", run)
+    assert cluster.show("a", run)["state"] == "cancelled"
+    cluster.until(lambda: not cluster.mine())
