@@ -14,6 +14,7 @@ ROWS = {
     "array": array.array,
     "memory": memory.memory,
     "command": command.command,
+    "catalog": command.catalog,
     "listing": command.listing,
     "capture": capture.capture,
     "printed": capture.printed,

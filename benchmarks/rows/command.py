@@ -7,13 +7,24 @@ from typing import TYPE_CHECKING
 from benchmarks.harness import PYTHON, WORK, Bench, Cost, Figure, core_command, cost, figure, in_turn, values
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
 def command(bench: Bench) -> list[Figure]:
     """`core --help`, `core stack list` and `core runs list` with 1,000 runs."""
-    home = _filled(bench, 1000)
-    words = ("--help", "stack list", "runs list")
+    return _against_toolkit(bench, _filled(bench, 1000), ("--help", "stack list", "runs list"))
+
+
+def catalog(bench: Bench) -> list[Figure]:
+    """The other listings, with 50 stacks, components, connectors and secrets."""
+    home = bench.home()
+    cost(bench, [PYTHON, WORK / "fill_catalog.py", 50], home=home)
+    nouns = ("artifact-store", "service-connector", "secret", "integration")
+    return _against_toolkit(bench, home, [f"{noun} list" for noun in nouns])
+
+
+def _against_toolkit(bench: Bench, home: Path, words: Sequence[str]) -> list[Figure]:
     sides = in_turn(
         2 * bench.runs,
         lambda _: cost(bench, [PYTHON, "-c", "import typer, rich"]),

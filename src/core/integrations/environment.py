@@ -13,6 +13,7 @@ from core.plugins.discover import canonical
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from importlib.metadata import Distribution
 
 
 class Package(Value):
@@ -58,11 +59,23 @@ def packages(path: Sequence[str]) -> dict[str, Package]:
 
     found: dict[str, Package] = {}
     for each in distributions(path=list(path)):
-        name, version = each.metadata["Name"], each.metadata["Version"]
+        name, version, requires = _told(each)
         if name and version:  # what a broken installation leaves behind has neither
             info = str(getattr(each, "_path", ""))
-            found.setdefault(canonical(name), Package(canonical(name), version, tuple(each.requires or ()), info))
+            found.setdefault(canonical(name), Package(canonical(name), version, tuple(requires), info))
     return found
+
+
+def _told(distribution: Distribution) -> tuple[str, str, Sequence[str]]:
+    """Name, version and requirements. The long description below them is not taken apart: that takes longest."""
+    from email.parser import HeaderParser  # start-up time: the same
+
+    text = distribution.read_text("METADATA")
+    if not text:  # an egg has them in other files
+        metadata = distribution.metadata
+        return metadata["Name"], metadata["Version"], distribution.requires or ()
+    head = HeaderParser().parsestr(text.partition("\n\n")[0])
+    return head["Name"], head["Version"], head.get_all("Requires-Dist", [])
 
 
 def changeable(environment: Environment) -> None:
