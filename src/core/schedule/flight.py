@@ -72,7 +72,10 @@ class Flight:
                 self._overdue.add(node)
 
     def _worker(self, key: str) -> tuple[str, str]:
-        """Id and state of the run that works for `key`; empty when it has not recorded that yet."""
+        """Id and state of the run that works for `key`; empty when it has not recorded that yet.
+
+        An earlier owner of this very run, which is fenced off and may only be paused, is a lost one without an id.
+        """
         tracking = self._recorder.tracking
         for state in (RunState.RUNNING, RunState.LOST):
             for row in tracking.runs(state=state, limit=None if state == RunState.RUNNING else 20):
@@ -84,4 +87,6 @@ class Flight:
                     begun = event.kind == EventKind.ATTEMPT_STARTED and event.data.get("key") == key
                     if begun and event[1:3] not in ended:
                         return row.id, row.state
-        return "", ""
+        mine = tracking.events(self._recorder.run)
+        before = any(event.kind == EventKind.ATTEMPT_STARTED and event.data.get("key") == key for event in mine)
+        return "", RunState.LOST if before else ""
