@@ -19,6 +19,7 @@ ROWS = {
     "capture": capture.capture,
     "printed": capture.printed,
     "writers": writers.writers,
+    "appends": writers.appends,
     "naps": workers.naps,
     "fanned": workers.fanned,
     "trips": workers.trips,

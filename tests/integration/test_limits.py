@@ -94,6 +94,40 @@ def test_a_step_that_prints_more_than_is_kept(
     assert len(capfd.readouterr().out) == MEGABYTES * 1_000_000
 
 
+LOUD = """
+import resource
+from core import pipeline, step
+
+@step
+def loud() -> int:
+    line = "x" * 99_999
+    for _ in range(20_000):
+        print(line)
+    return 1
+
+@pipeline
+def flow():
+    loud()
+
+flow()
+with open("memory", "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+"""
+
+
+@pytest.mark.skipif(not FULL, reason="two gigabytes: CORE_FAULTS=1 runs it")
+def test_two_gigabytes_through_a_worker(tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text(LOUD)
+    environment = {**os.environ, "CORE_DISPLAY": "none", "CORE_WORKERS": "2"}
+    with (tmp_path / "errors").open("wb") as errors:
+        command = [sys.executable, "flow.py"]
+        subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=errors, check=True)
+    head, gap, tail = re.split(r"\n?\.\.\. ([\d,]+) bytes left out \.\.\.\n", Client().run().steps["loud"].log())
+    assert len(head) + int(gap.replace(",", "")) + len(tail) == 2_000_000_000
+    assert len(head) + len(tail) <= 64 << 20
+    assert int((tmp_path / "memory").read_text()) < 200 << 10, "kB of the driver"
+
+
 def test_binary_and_escape_sequences_stay_as_they_are_in_the_log(
     capfd: pytest.CaptureFixture[str], core_home: Path
 ) -> None:
