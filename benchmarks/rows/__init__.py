@@ -1,6 +1,6 @@
 """Every row of the budgets, by name, in the order of the table."""
 
-from benchmarks.rows import again, array, capture, command, memory, shape, startup, steps, workers, writers
+from benchmarks.rows import again, array, bucket, capture, command, memory, shape, startup, steps, workers, writers
 
 ROWS = {
     "import": startup.imported,
@@ -26,6 +26,8 @@ ROWS = {
     "handed": workers.handed,
     "flight": again.flight,
     "resume": again.resume,
+    "requests": bucket.requests,
+    "sync": bucket.synced,
     "frames": shape.frames,
     "modules": shape.modules,
 }

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import unquote
 
 import pytest
 
+from core import pipeline, step
 from core.builtin.journal.store import JournalTrackingStore
 from core.errors import ConflictError, EventConflictError, LeaseLostError
+from core.stack import Stack
 from core.testing.suites.sample import completed, ended, run_id, started
 from core.testing.suites.tracking_store import TrackingStoreSuite
+from core.workspace import Workspace
+from core_plugin_aws.s3_store import S3ArtifactStore
+from core_plugin_aws.settings import S3Settings
 
 
 @pytest.mark.skipif(os.environ.get("CORE_FAULTS") != "1", reason="two minutes: CORE_FAULTS=1 runs it")
@@ -46,3 +52,30 @@ def test_two_that_share_a_bucket(s3):
     assert [row.state for row in one.runs()] == ["completed"]
     for store in (one, two):
         store.close()
+
+
+@step
+def grow(data: bytes) -> bytes:
+    return data + data[-1:]
+
+
+@pipeline
+def growing() -> None:
+    data = bytes(20_000)
+    for _ in range(4):
+        data = grow(data)
+
+
+def test_requests_are_few(aws, fault_proxy, tmp_path, monkeypatch):
+    proxy = fault_proxy(aws.endpoint)
+    for name, value in {**aws.root.environment(proxy.url), "CORE_HOME": str(tmp_path), "CORE_DISPLAY": "none"}.items():
+        monkeypatch.setenv(name, value)
+    local, area = Workspace().stack, S3ArtifactStore(S3Settings(path=f"s3://{aws.bucket()}/x"))
+    monkeypatch.setattr(Workspace, "stack", Stack("cloud", local.orchestrator, area))
+    for most in (4 + 3, 4):  # outputs and inputs; then whether the outputs are still there
+        proxy.reset_counts()
+        growing()
+        of_runs = [path for _, path in proxy.requests if "x/runs/" in unquote(path)]
+        assert len(proxy.requests) - len(of_runs) <= most
+        assert len(of_runs) <= 3 + 12  # its lease, and an object every two seconds; a slow machine looks at others, too
+    area.close()

@@ -194,6 +194,7 @@ def _launcher(
         return _here(bench, specs, conditions)
     from core.schedule.jobs import Jobs, Yard  # start-up time: a local run launches none
 
+    conditions.mailbox.known = recorder.writer
     yard = Yard(
         conditions.orchestrators,
         conditions.default,

@@ -58,10 +58,12 @@ class JournalLeases:
         self._clock = clock
         self._sent: dict[str, float] = {}  # by object: when it was written, by this machine's clock
 
-    def first(self, lease: Lease, seconds: float) -> None:
-        """Take a lease whose name nobody else can know yet, in one request; raises `ConflictError` if somebody did."""
+    def first(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
+        """Take a lease that nobody had before, in one request; raises `ConflictError` if somebody did."""
+        lease = Lease(name, owner, max(epoch, 1), self._clock() + seconds)
         if not self._write(lease, seconds, new=True):
             self._refuse_taken(lease, seconds)
+        return lease
 
     def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0, *, dead: str = "") -> Lease:
         """See the port. What the owner `dead` holds is free: the caller knows that it is no more."""

@@ -208,10 +208,13 @@ class Scribe:
         self._thread.start()
 
     def add(self, events: Sequence[Event], documents: Mapping[str, str]) -> None:
-        """Let events that are recorded go to the journal."""
+        """Let events that are recorded go to the journal; those of jobs come from there."""
+        own = [event for event in events if event.writer == self._lease.owner]
+        if not own and not documents:
+            return
         with self._lock:
             self._documents.update(documents)
-            self._events.extend(events)
+            self._events.extend(own)
             if len(self._events) > MOST:
                 self._events.clear()
                 self._gap = True
@@ -274,7 +277,7 @@ class Scribe:
     def _turn(self, *, end: bool) -> None:
         exchange, lease = self._exchange, self._lease
         if not self._taken:  # its id is new: nobody else can know it
-            exchange.leases.first(lease, self._seconds)
+            exchange.leases.first(lease.name, lease.owner, self._seconds, lease.epoch)
             self._taken, self._renewed = True, exchange.inner.now()
             self._looked = time.monotonic()
         now = time.monotonic()

@@ -47,6 +47,8 @@ class JournalTrackingStore(TrackingStore):
         self.trusted = {"", area.uri} if area.trusted else {""}
         self.aside: list[Aside] = []
         """Objects that could not be used, newest last."""
+        self.known = ""
+        """Writer whose events the caller has: they are left unread."""
         self._area = area
         self._clock = JournalClock()
         self._leases = JournalLeases(area, self._clock)
@@ -281,7 +283,8 @@ class JournalTrackingStore(TrackingStore):
 
     def _take(self, listing: Listing, found: list[Event] | None = None) -> None:
         """Fold what is new; a listing that lacks what was seen before is late, and nothing is forgotten."""
-        new = [name for name in listing.batches if name not in self._seen]
+        own = spelled(self.known)
+        new = [name for name in listing.batches if name not in self._seen and name.split("/")[2] != own]
         if not new:
             return
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.builtin.journal.batch import publish
 from core.builtin.journal.fold import Aside, fold
 from core.builtin.journal.layout import RUNS, folder_of, sort, spelled
-from core.builtin.journal.leases import JournalClock, JournalLeases
+from core.builtin.journal.leases import LONGEST, JournalClock, JournalLeases
 from core.errors import NotFoundError
 from core.model.event import EventKind
 from core.model.states import RunState
@@ -76,6 +76,8 @@ class Exchange:
         rows = [row.id for state in states for row in self.inner.runs(state=state, limit=None)]
         for identity in rows if run is None else [run]:
             mark = listing.leases.get(spelled(identity))
+            if mark is not None and mark.modified < self.clock() - LONGEST:
+                continue  # over for long, whatever it says
             lease = self.leases.read(identity, mark)
             if lease is not None:
                 self.inner.adopt(self.here(lease))

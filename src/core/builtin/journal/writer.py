@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.builtin.journal.batch import Batch, pack
 from core.builtin.journal.layout import RUNS, batch_name
 from core.builtin.journal.leases import JournalClock, JournalLeases
+from core.errors import ConflictError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,21 +17,32 @@ if TYPE_CHECKING:
 
 
 class JournalWriter:
-    """What a `Recorder` asks of a tracking store, without an index: one request an append, beside the fence's."""
+    """What a `Recorder` asks of a tracking store, without an index: one request an append, one to take a lease.
+
+    A fence is not looked at with each append: a lease that is lost is heard of when it is renewed, and the driver
+    takes the word of one attempt only.
+    """
 
     def __init__(self, area: ArtifactStore) -> None:
         self.uri = f"{area.uri}/{RUNS}"
         self._area = area
-        leases = JournalLeases(area, JournalClock())
-        self.acquire, self.renew, self.release = leases.acquire, leases.renew, leases.release
-        self._check = leases.check
+        self._leases = JournalLeases(area, JournalClock())
+        self.renew, self.release = self._leases.renew, self._leases.release
+
+    def acquire(self, name: str, owner: str, seconds: float, epoch: int = 0) -> Lease:
+        """See the port; as a rule nobody had it before."""
+        try:
+            return self._leases.first(name, owner, seconds, epoch)
+        except ConflictError:
+            return self._leases.acquire(name, owner, seconds, epoch)
 
     def append(
-        self, events: Sequence[Event], fence: Lease | None = None, documents: Mapping[str, str] | None = None
+        self,
+        events: Sequence[Event],
+        fence: Lease | None = None,  # noqa: ARG002 - see above
+        documents: Mapping[str, str] | None = None,
     ) -> None:
         """Publish `events`, all of one run and one writer; the same once more is the same object."""
-        if fence is not None:
-            self._check(fence)
         if events:
             data = pack(Batch(events, documents or {}))
             self._area.write(batch_name(events[0].run, events[0].writer, events[0].seq, data), data)
