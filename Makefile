@@ -35,7 +35,7 @@ resilience: .venv/example.stamp
 	@$(BIN)/python examples/resilience/run.py
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -63,7 +63,7 @@ dist: .venv/bin/uv
 	@ls dist
 
 test-faults: .venv/dev.stamp
-	CORE_FAULTS=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(FAULTS) $(ARGS)
+	CORE_FAULTS=1 $(BIN)/python -m pytest -n auto $(FAULTS) $(ARGS)
 
 lock: .venv/bin/uv
 	$(BIN)/uv lock --upgrade --quiet

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +27,8 @@ settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 ROOT = Path(__file__).parents[1]
+TOGETHER = {"tests/acceptance/test_example.py", "tests/unit/builtin/test_materializers_libraries.py"}
+"""Files that one worker of pytest-xdist takes whole: they share what takes long to make or to import."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +41,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         for folder in (ROOT / "src", *ROOT.glob("plugins/*/src")):
             compileall.compile_dir(folder, quiet=2)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out tests one by one, but those of the files in `TOGETHER`."""
+    from xdist.scheduler import LoadScopeScheduling  # where there is no pytest-xdist nobody calls this
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return path if path in TOGETHER else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

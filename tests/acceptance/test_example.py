@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytest.importorskip("sklearn")
-pytestmark = pytest.mark.xdist_group("example")  # one training serves all
 EXAMPLE = Path(__file__).parents[2] / "examples" / "training" / "run.py"
 STEPS = ["load", "split", "train_linear", "train_forest", "evaluate", "plot", "promote"]
 

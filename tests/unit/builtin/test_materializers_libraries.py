@@ -15,8 +15,6 @@ from core.builtin.stores.local import LocalArtifactStore
 from core.testing.artifact_store import MemoryArtifactStore
 from core.testing.suites.materializer import MaterializerSuite
 
-pytestmark = pytest.mark.xdist_group("libraries")  # they take seconds to import: in one worker only
-
 np = pytest.importorskip("numpy")
 TABLE = MaterializerTable()
 
