@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -24,12 +25,12 @@ from core.oci.image import read_image
 from core.oci.reference import parse_reference
 from core.oci.repository import Repository
 from core.stack import Stack
+from core.testing.engines.proxy import Fault
 from core.testing.tiny_image import push_tiny_image
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from core.testing.engines.docker import DockerEngine
     from core.testing.engines.registry import RegistryServer
@@ -289,3 +290,51 @@ def test_an_image_that_vanished_fails_the_step_as_such(place: Place, oci_registr
     with pytest.raises(RunFailed) as caught:
         flow.run({}, RunOptions(steps={"say": {"retry": Retry(infrastructure=0)}}))
     assert isinstance(caught.value.__cause__, ImageUnavailable)
+
+
+@FULL
+def test_build_secrets_are_in_no_layer_and_no_history(place: Place, project: Path, tmp_path: Path):
+    word = "correct-horse-battery"
+    (tmp_path / "word").write_text(word)
+    assert main(["secret", "create", "mine", f"--token=@{tmp_path / 'word'}"]) == 0
+    (project / "Dockerfile").write_text(
+        f"FROM {place.base}\nRUN --mount=type=secret,id=token grep -q horse /run/secrets/token && touch /seen\n"
+    )
+    run = place.flow(ImageSettings(dockerfile="Dockerfile", build_secrets={"token": "{{mine.token}}"}))()
+    image = run.images[0]["reference"]
+    assert place.in_container(image, "import os; print(os.path.exists('/seen'))") == "True\n"
+    client = docker.APIClient(base_url=place.engine)
+    assert word not in str(client.history(image)) + str(client.inspect_image(image))
+    assert word.encode() not in b"".join(client.get_image(image))
+    client.close()
+    with pytest.raises(NotFoundError, match="build_secrets of the image settings"):
+        place.flow(ImageSettings(base_image=place.base, build_secrets={"token": "{{mine.other}}"}))()
+
+
+@FULL
+def test_the_engine_pulls_with_the_login_of_the_registry(
+    place: Place, oci_registry_basic: RegistryServer, monkeypatch: Any
+):
+    about = oci_registry_basic
+    login = RegistrySettings(uri=f"{about.host}/team", username=about.username, password=about.password)  # type: ignore[arg-type]
+    monkeypatch.setattr(place.stack, "container_registry", OciRegistry(login))
+    monkeypatch.setenv("DOCKER_CONFIG", "/nowhere")
+    run = place.flow()()
+    assert run.images[0]["reference"].startswith(f"{about.host}/team/core@sha256:")
+    assert run.steps["say"].outputs["output"].load() == "größe"
+
+
+@FULL
+def test_a_full_registry_is_told_and_once_it_has_room_all_is_well(
+    place: Place, fault_proxy: Any, oci_registry: RegistryServer, monkeypatch: Any
+):
+    proxy = fault_proxy(f"http://{oci_registry.host}")
+    place.flow()()
+    uri = f"{proxy.url.removeprefix('http://')}/team"
+    monkeypatch.setattr(place.stack, "container_registry", OciRegistry(RegistrySettings(uri=uri)))
+    proxy.fail(Fault("PUT", "blobs", status=500, body="no space left on device"))
+    (Path("lib") / "helper.py").write_text("WORD = 'much'\n")
+    with pytest.raises(InfrastructureError, match="answered 500"):
+        place.flow()()
+    proxy.fail()
+    assert place.flow()().steps["say"].outputs["output"].load() == "much"
