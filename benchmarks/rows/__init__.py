@@ -1,6 +1,19 @@
 """Every row of the budgets, by name, in the order of the table."""
 
-from benchmarks.rows import again, array, bucket, capture, command, images, memory, shape, startup, steps, workers, writers
+from benchmarks.rows import (
+    again,
+    array,
+    bucket,
+    capture,
+    command,
+    images,
+    memory,
+    shape,
+    startup,
+    steps,
+    workers,
+    writers,
+)
 
 ROWS = {
     "import": startup.imported,
@@ -26,15 +39,12 @@ ROWS = {
     "handed": workers.handed,
     "flight": again.flight,
     "resume": again.resume,
-<<<<<<< HEAD
     "requests": bucket.requests,
     "sync": bucket.synced,
-=======
     "change": images.change,
     "layer": images.layer,
     "containers": images.containers,
     "enter": images.enter,
->>>>>>> 4ca79d1 (Benchmarks: images: a changed line until it is pushed, files to a layer, a step in a container, from enter to the first step)
     "frames": shape.frames,
     "modules": shape.modules,
 }
