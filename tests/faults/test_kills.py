@@ -37,7 +37,7 @@ ELSEWHERE = {
     "run.resumed": "test_killed_when_a_run_goes_on",
     "integration.": "tests/unit/integrations",
     "job.": "test_jobs.py, tests/integration/test_jobs.py",
-    "journal.push": "",
+    "journal.push": "tests/integration/test_journal_faults.py",
 }
 """Those that have tests of their own, by beginning."""
 NAMES = sorted(name for name in FAILPOINTS if not name.startswith(tuple(ELSEWHERE)))

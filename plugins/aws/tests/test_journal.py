@@ -8,9 +8,14 @@ from urllib.parse import unquote
 import pytest
 
 from core import pipeline, step
+from core.builtin.journal import logs, mirror
 from core.builtin.journal.store import JournalTrackingStore
+from core.cli import main
 from core.errors import ConflictError, EventConflictError, LeaseLostError
 from core.stack import Stack
+from core.testing.engines.aws import statement
+from core.testing.engines.proxy import Fault
+from core.testing.engines.shared import free_port
 from core.testing.suites.sample import completed, ended, run_id, started
 from core.testing.suites.tracking_store import TrackingStoreSuite
 from core.workspace import Workspace
@@ -54,6 +59,19 @@ def test_two_that_share_a_bucket(s3):
         store.close()
 
 
+FLOW = """
+from core import pipeline, step
+
+@step
+def one() -> int:
+    return 1
+
+@pipeline
+def flow() -> None:
+    one()
+"""
+
+
 @step
 def grow(data: bytes) -> bytes:
     return data + data[-1:]
@@ -79,3 +97,63 @@ def test_requests_are_few(aws, fault_proxy, tmp_path, monkeypatch):
         assert len(proxy.requests) - len(of_runs) <= most
         assert len(of_runs) <= 3 + 12  # its lease, and an object every two seconds; a slow machine looks at others, too
     area.close()
+
+
+class Machine:
+    """A home that has the stack `cloud`, whose store is at `path`."""
+
+    def __init__(self, folder, monkeypatch, environment):
+        self._patch, self._home = monkeypatch, str(folder)
+        for name, value in {**environment, "CORE_DISPLAY": "none", "CORE_STACK": "cloud"}.items():
+            monkeypatch.setenv(name, value)
+
+    def __call__(self, *words):
+        self._patch.setenv("CORE_HOME", self._home)
+        return main(list(words))
+
+    def register(self, path):
+        settings = [f"--path={path}", "--retry-seconds=0", "--no-verify"]
+        assert self("artifact-store", "register", "cloud", "-f", "s3", *settings) == 0
+        assert self("stack", "register", "cloud", "-o", "default", "-a", "cloud", "--no-verify") == 0
+
+
+GONE = {
+    "server": "nobody answers",
+    "bucket": "The specified bucket does not exist",
+    "permission": "the permission s3:ListBucket is missing",
+}
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_a_store_that_is_away_is_told(aws, tmp_path, monkeypatch, capsys, gone):
+    keys = aws.user(statement("s3:GetObject")) if gone == "permission" else aws.root
+    endpoint = f"http://127.0.0.1:{free_port()}" if gone == "server" else aws.endpoint
+    machine = Machine(tmp_path, monkeypatch, keys.environment(endpoint))
+    machine.register(f"s3://{'never-made' if gone == 'bucket' else aws.bucket()}/x")
+    capsys.readouterr()
+    assert machine("runs", "sync") == 7
+    out, err = capsys.readouterr()
+    assert (out, GONE[gone] in err, "hint: " in err) == ("", True, True)
+
+
+def test_a_journal_that_cannot_be_written_comes_later(aws, fault_proxy, tmp_path, monkeypatch, capfd):
+    for module in (mirror, logs):
+        monkeypatch.setattr(module, "PATIENCE", 0.2)
+    proxy = fault_proxy(aws.endpoint)
+    (tmp_path / "flow.py").write_text(FLOW)
+    monkeypatch.chdir(tmp_path)
+    path = f"s3://{aws.bucket()}/x"
+    one, two = (Machine(tmp_path / name, monkeypatch, aws.root.environment(proxy.url)) for name in "ab")
+    one.register(path)
+    two.register(path)
+    proxy.fail(Fault(path="/x/runs/", status=503))
+    capfd.readouterr()
+    assert one("run", "flow.py:flow") == 0
+    out, err = capfd.readouterr()
+    assert "is not complete" in err
+    assert "`core runs sync`" in err
+    assert two("runs", "sync") == 0
+    assert not capfd.readouterr().out
+    proxy.fail()
+    assert one("runs", "sync") == two("runs", "sync") == 0
+    assert capfd.readouterr().out == out

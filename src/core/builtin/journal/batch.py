@@ -9,6 +9,7 @@ from core.builtin.journal.layout import NOBODY, batch_name, digest_of, spelled
 from core.errors import CorruptDataError
 from core.model.event import Event
 from core.model.value import Value
+from core.version import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def unpack(name: str, data: bytes) -> Batch:
     if not isinstance(told, dict) or told.get("core") != "journal":
         raise _unusable(name, "it is no part of a journal")
     if told.get("format") != FORMAT:
-        raise _unusable(name, f"its format is {told.get('format')!r}, this version of core reads {FORMAT}")
+        raise _unusable(
+            name, f"its format is {told.get('format')!r}, core {VERSION} reads {FORMAT}: a newer core is needed"
+        )
     rows, documents = told.get("events"), told.get("documents")
     if not isinstance(rows, list) or not isinstance(documents, dict) or not (rows or run == NOBODY):
         raise _unusable(name, "it has no events")

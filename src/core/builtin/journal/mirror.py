@@ -199,7 +199,7 @@ class Scribe:
         self._gap = False
         self._lost: CoreError | None = None
         self._away: CoreError | None = None
-        self._pushed = self._looked = float("-inf")
+        self._pushed, self._looked = time.monotonic(), float("-inf")
         self._renewed = exchange.inner.now()
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -295,11 +295,13 @@ class Scribe:
         with self._lock:
             events, documents, gap = self._events, self._documents, self._gap
             self._events, self._documents, self._gap = [], {}, False
+        if not (events or documents or gap):
+            return
         try:
             failpoint("journal.push")
             if gap:
                 self._exchange.catch_up(self.run)
-            elif events or documents:
+            else:
                 self._exchange.push(events, documents)
         except BaseException:
             with self._lock:
