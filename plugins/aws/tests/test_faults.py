@@ -10,6 +10,7 @@ import pytest
 from core.errors import StoreError
 from core.testing.engines.proxy import Fault
 from core.testing.suites.artifact_store import digest_of
+from core_plugin_aws import reading
 
 BIG = 11 << 20
 PART = 5 << 20
@@ -166,3 +167,14 @@ def test_a_store_that_nobody_listens_at(s3):
     store = s3(endpoint_url="http://127.0.0.1:9", retry_seconds=0.5)
     with pytest.raises(StoreError, match="nobody answers"):
         put(store, b"x")
+
+
+def test_parts_side_by_side_go_on_where_they_broke(store, proxy, monkeypatch):
+    monkeypatch.setattr(reading, "PART", 1 << 20)
+    data = os.urandom((3 << 20) + 12345)
+    digest = put(store, data)
+    assert get(store, digest) == data
+    assert proxy.count("GET") == 4, "nobody asks beyond the end"
+    proxy.fail(Fault(method="GET", cut=300_000, times=3))
+    assert get(store, digest) == data
+    assert proxy.count("GET") == 4 + 4 + 3

@@ -1,4 +1,4 @@
-"""A file whose bytes come in ranges: the first one tells whether there are more, later ones travel side by side."""
+"""A file whose bytes come in ranges: the first one tells how many there are, later ones travel side by side."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import BinaryIO
 
-HEAD = 8 << 20
-"""Bytes of the first request: most artifacts are smaller."""
-PART = 8 << 20
-"""Bytes of each later one."""
-AHEAD = 4
-"""Requests under way."""
+PART = 64 << 20
+"""Bytes of a request: most artifacts are smaller. Servers that are no S3 may read the whole object for each."""
+AHEAD = 2
+"""Requests under way, beside the part that is being read: so many parts are in memory."""
+AT_ONCE = 1 << 20
+"""Bytes that small reads take from a part at once."""
 
 
 class Reader(io.RawIOBase):
@@ -25,35 +25,31 @@ class Reader(io.RawIOBase):
 
     def __init__(
         self,
-        fetch: Callable[[int, int], Coroutine[Any, Any, bytes]],
+        fetch: Callable[[int, int], Coroutine[Any, Any, tuple[bytearray, int]]],
         loop: asyncio.AbstractEventLoop,
         trouble: Callable[[str, BaseException], Exception],
     ) -> None:
-        """`fetch(start, length)` gives at most `length` bytes; `trouble(doing, error)` makes the error to raise."""
+        """`fetch(start, length)` gives at most `length` bytes, and how many the object has; `trouble` makes errors."""
         super().__init__()
         self._fetch, self._loop, self._trouble = fetch, loop, trouble
-        self._coming: deque[Future[bytes]] = deque()
+        self._coming: deque[Future[tuple[bytearray, int]]] = deque()
         self._now = memoryview(b"")
         self._next = 0
-        self._ended = False
+        self._size = 1
 
     def opened(self) -> BinaryIO:
-        """The file, once its first bytes are here; raises `FileNotFoundError`."""
-        head = self._take(self._ask(HEAD))
-        if len(head) < HEAD:
-            return io.BytesIO(head)
-        self._now = memoryview(head)
-        for _ in range(AHEAD):
-            self._coming.append(self._ask(PART))
-        return io.BufferedReader(self, PART)
+        """The file, once its first part is here; raises `FileNotFoundError`."""
+        self._ask()
+        self._advance()
+        return io.BytesIO(self._now) if self._next >= self._size else io.BufferedReader(self, AT_ONCE)
 
     def readable(self) -> bool:
         """Always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` from the range at hand; waits for the next one when it is used up."""
-        if not self._now and not self._ended:
+        """Fill `buffer` from the part at hand; waits for the next one when it is used up."""
+        if not self._now and self._coming:
             self._advance()
         view = memoryview(buffer).cast("B")
         count = min(len(view), len(self._now))
@@ -62,33 +58,25 @@ class Reader(io.RawIOBase):
         return count
 
     def _advance(self) -> None:
-        data = self._take(self._coming.popleft())
-        self._now = memoryview(data)
-        if len(data) < PART:
-            self._ended = True
-            self._drop()
-        else:
-            self._coming.append(self._ask(PART))
-
-    def _ask(self, length: int) -> Future[bytes]:
-        start, self._next = self._next, self._next + length
-        return asyncio.run_coroutine_threadsafe(self._fetch(start, length), self._loop)
-
-    def _take(self, future: Future[bytes]) -> bytes:
+        """Take the next part, and ask for what will be wanted after it."""
+        self._now = memoryview(b"")  # the memory of the last one is free while we wait
         try:
-            return future.result()
+            data, self._size = self._coming.popleft().result()
         except FileNotFoundError:
             raise
         except Exception as error:  # border of a library
             raise self._trouble("read from", error) from error
+        self._now = memoryview(data)
+        while len(self._coming) < AHEAD and self._next < self._size:
+            self._ask()
 
-    def _drop(self) -> None:
-        """What lies behind the end, or is not wanted any more."""
-        for future in self._coming:
-            future.cancel()
-        self._coming.clear()
+    def _ask(self) -> None:
+        start, self._next = self._next, self._next + PART
+        self._coming.append(asyncio.run_coroutine_threadsafe(self._fetch(start, PART), self._loop))
 
     def close(self) -> None:
         """Call off what is under way."""
-        self._drop()
+        for future in self._coming:
+            future.cancel()
+        self._coming.clear()
         super().close()

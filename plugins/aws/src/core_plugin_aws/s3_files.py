@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SLOWEST = 64 * 1024
 """Bytes a second that a request must reach at least."""
+PIECE = 1 << 20
+"""Bytes of an answer that are taken at once, at most."""
 CONCURRENCY = 4
 """Parts of one artifact that travel at the same time."""
 MARK = "core-writer"
@@ -81,22 +83,31 @@ class PatientS3(S3FileSystem):  # type: ignore[misc]
         found = await self._call_s3("head_object", Bucket=bucket, Key=key)
         return bool(found.get("Metadata", {}).get(MARK) == mark)
 
-    async def range(self, bucket: str, key: str, start: int, length: int) -> bytes:
-        """Up to `length` bytes from `start` on; fewer at the end of the object. Raises `FileNotFoundError`."""
-        seconds = self.request_timeout + length / SLOWEST
+    async def range(self, bucket: str, key: str, start: int, length: int) -> tuple[bytearray, int]:
+        """Up to `length` bytes from `start` on, and how many the object has; a broken answer goes on where it broke.
 
-        async def once() -> bytes:
-            part = f"bytes={start}-{start + length - 1}"
-            answer = await S3FileSystem._call_s3(self, "get_object", Bucket=bucket, Key=key, Range=part)
-            async with answer["Body"] as stream:
-                return bytes(await stream.read())
+        Raises `FileNotFoundError`.
+        """
+        data, size = bytearray(), start
+
+        async def once() -> None:
+            nonlocal size
+            part = f"bytes={start + len(data)}-{start + length - 1}"
+            async with asyncio.timeout(self.request_timeout) as clock:
+                answer = await S3FileSystem._call_s3(self, "get_object", Bucket=bucket, Key=key, Range=part)
+                size = int(answer["ContentRange"].rpartition("/")[2])
+                async with answer["Body"] as stream:
+                    while piece := await stream.read(PIECE):
+                        data.extend(piece)
+                        clock.reschedule((clock.when() or 0.0) + len(piece) / SLOWEST)
 
         try:
-            return await self.patience.call_async(lambda: asyncio.wait_for(once(), seconds))
+            await self.patience.call_async(once)
         except OSError as error:
-            if isinstance(error.__cause__, ClientError) and code_of(error.__cause__) in {"InvalidRange", "416"}:
-                return b""
+            if any(code_of(one) in {"InvalidRange", "416"} for one in chain(error)):
+                return data, size  # it is empty, or all of it came before the connection broke
             raise
+        return data, size
 
     async def _cat_file(self, path: str, version_id: Any = None, start: Any = None, end: Any = None, **_: Any) -> bytes:
         """Whole objects in one request, and tried again also when the answer breaks off."""
