@@ -10,7 +10,6 @@ from uuid import uuid4
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ClientError
 from s3fs import S3FileSystem
 
 from core.builtin.stores.retry import Patience, chain, code_of, status_of
