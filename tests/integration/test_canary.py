@@ -90,6 +90,31 @@ def test_what_a_step_does_with_a_secret(home: Path, workers: str) -> None:
     assert any(b"{{db.password}}" in data for data in kept.values()), "the graph has the reference"
 
 
+def test_what_others_who_share_a_store_get(
+    home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, team = tmp_path / "store", ["-o", "default", "-a", "team"]
+    register = (
+        ["artifact-store", "register", "team", "-f", "local", f"--path={store}", "--shared=true"],
+        ["stack", "register", "team", *team],
+    )
+    monkeypatch.setenv("CORE_STACK", "team")
+    monkeypatch.setenv("CORE_DEBUG", "1")
+    for command in register:
+        assert main(command) == 0
+    for fail in ("false", "true"):
+        assert main(["run", "flow.py:flow", "-p", f"fail={fail}"]) == (fail == "true")
+    monkeypatch.setenv("CORE_HOME", str(tmp_path / "other"))
+    for command in (*register, ["runs", "sync"], ["runs", "list", "-o", "json"], ["runs", "logs", "latest"]):
+        assert main(command) == 0
+    assert main(["runs", "show", "latest", "-o", "json"]) == 0
+    out, err = capfd.readouterr()
+    assert out.count("printed pg://me:***@host *** ***") == 3  # by each run, and in the log of one elsewhere
+    assert "no use: pg://me:***@host *** ***" in out
+    clean(out, err, *files(store).values(), *files(tmp_path / "other").values(), *files(home).values())
+    assert {path.relative_to(store).parts[0] for path in files(store)} >= {"runs", "logs"}
+
+
 LISTINGS = (
     ["secret", "list"],
     ["secret", "show", "db"],
