@@ -40,13 +40,17 @@ def _sync(arguments: Namespace) -> int:
             return 0
         for run in synced.runs:
             print(run)
-        what = f"{len(synced.runs)} runs, {synced.events} events" if synced.events else "nothing"
+        what = f"{_many(len(synced.runs), 'run')}, {_many(synced.events, 'event')}" if synced.events else "nothing"
         say(f"new from {workspace.stack.artifact_store.uri}: {what}")
         for each in synced.aside[:SHOWN]:
             say(f"set aside: {safe(each.name)}: {safe(each.why)}")
         if len(synced.aside) > SHOWN:
             say(f"and {len(synced.aside) - SHOWN} more; -o json tells them all")
     return 0
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 COMMANDS = {
