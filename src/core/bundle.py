@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.model.graph import Node
     from core.model.spec import StepSpec
 
-VERSION = 1
+VERSION = 2
 UNTOLD = 75
 """Exit code of a job that was told nothing, or only a part of it: its driver died. Launching it again mends that."""
 LIFE = 7 * 86400.0
@@ -73,6 +73,8 @@ class Bundle(Value):
     """Seconds since 1970 at which it ends by itself."""
     credentials: Mapping[str, Any] | None
     """What opens the artifact store for a while: the fields of `Credentials`; None where it needs none."""
+    key: str
+    """What signs its reports, and opens credentials that come later (see `core.pact`); in hex."""
     shipping: Shipping
 
     def task(self, spec: StepSpec) -> Task:
@@ -82,7 +84,7 @@ class Bundle(Value):
         return Task(self.node, spec._replace(options=options), decision, self.number, self.inputs, self.checkpoint)
 
 
-def bundle_of(bench: Bench, task: Task, shipping: Shipping, epoch: int, deadline: float) -> Bundle:
+def bundle_of(bench: Bench, task: Task, shipping: Shipping, epoch: int, deadline: float, key: bytes) -> Bundle:
     """What the job of `task` is told. Raises what keeps its secrets and the store's credentials from being had."""
     given = bench.store.credentials() if bench.store.credentials is not None else None
     spec, options = task.spec, task.spec.options
@@ -103,6 +105,7 @@ def bundle_of(bench: Bench, task: Task, shipping: Shipping, epoch: int, deadline
         inline_limit=bench.inline_limit,
         deadline=deadline,
         credentials={**given._asdict(), "values": dict(given.values)} if given is not None else None,
+        key=key.hex(),
         shipping=shipping,
     )
 
@@ -148,8 +151,9 @@ def unpack(data: bytes) -> Bundle:
     )
 
 
-def _refs(outputs: Mapping[str, Any]) -> Outputs:
-    return {name: ArtifactRef.from_data(ref) for name, ref in outputs.items()}
+def job_of(run: str, step: str, attempt: int) -> str:
+    """Id of the job that an attempt is."""
+    return f"{run}/{step}/{attempt}"
 
 
 def life_of(run: str, step: str, attempt: int) -> str:

@@ -11,10 +11,11 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from threading import Thread
 
 from core.builtin.journal.writer import JournalWriter
-from core.bundle import UNTOLD, life_of, unpack
+from core.bundle import UNTOLD, job_of, life_of, unpack
 from core.errors import ConfigurationError, CoreError, InfrastructureError, explain, masked
 from core.execute import Bench, Result, error_data, perform
 from core.faults import failpoint
@@ -23,6 +24,7 @@ from core.mask import add_secret, learn
 from core.model.event import EventKind
 from core.model.states import Fault, StepState
 from core.names import locate, name_of
+from core.pact import Lent, mac_of
 from core.ports.service_connector import Credentials
 from core.record import Recorder
 from core.source import load_source
@@ -86,10 +88,13 @@ class Witness(Recorder):
             project=shipping.project,
             actor=shipping.actor,
             heartbeat=shipping.heartbeat,
+            tick=self._renew_credentials,
         )
+        self._store = store
         self.holds = life_of(bundle.run, bundle.node.id, bundle.number)
         self._epoch = bundle.epoch
         self._recorded = True  # the driver recorded that it begins
+        self._key = bytes.fromhex(bundle.key)
 
     @property
     def epoch(self) -> int:
@@ -100,6 +105,16 @@ class Witness(Recorder):
         """Stop. The lease stays: the driver, which may be reading of it now, removes it."""
         self._lease = None
         super().__exit__()
+
+    def emit(self, kind: str, step: str = "", attempt: int = 0, *, now: bool = False, **data: Any) -> None:
+        """As the recorder's; signed, so that the driver knows whose word it is."""
+        super().emit(kind, step, attempt, now=now, mac=mac_of(self._key, self.run, step, attempt, kind, data), **data)
+
+    def _renew_credentials(self) -> None:
+        """Take what the driver leaves while it can be read: a step may ask the store for nothing for hours."""
+        if self._store.credentials is not None:
+            with suppress(CoreError):  # who needs them is told
+                self._store.credentials()
 
     def _hear(self) -> None:
         """Nothing: the driver hears of wishes, and tells."""
@@ -210,7 +225,8 @@ def _open(bundle: Bundle) -> tuple[Registry, ArtifactStore]:
 
     registry = Registry()
     store = open_store(registry, bundle.shipping.store)
-    lend(store, bundle.credentials)
+    job = job_of(bundle.run, bundle.node.id, bundle.number)
+    lend(store, bundle.credentials, job, bytes.fromhex(bundle.key))
     return registry, store
 
 
@@ -230,13 +246,10 @@ def open_component(registry: Registry, kind: str, entry: Mapping[str, Any]) -> A
     return made(model(**settings))
 
 
-def lend(component: Any, credentials: Mapping[str, Any] | None) -> None:
-    """Let a component have credentials that were given for a while."""
+def lend(component: Any, credentials: Mapping[str, Any] | None, job: str = "", key: bytes = b"") -> None:
+    """Let a component have credentials that were given for a while; a job with a key is left new ones in its store."""
     if credentials is not None:
-        given = Credentials(**credentials)
-        for value in given.values.values():
-            add_secret(str(value))
-        component.credentials = lambda: given
+        component.credentials = Lent(Credentials(**credentials), component, job, key)
 
 
 def _watch(deadline: float, grace: float) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from core.model.graph import Graph
     from core.run import Pipeline
     from core.schedule import Ending
-    from core.schedule.jobs import Launched
+    from core.schedule.work import Launched
     from core.view import RunView
     from core.workspace import Workspace
 
@@ -218,7 +218,7 @@ def _past(view: RunView, retry: Sequence[str], workspace: Workspace) -> Past:
 
 def _launched(number: int, events: Sequence[Event], jobs: Sequence[Event]) -> Launched:
     """An attempt that is a job, and whose end nobody recorded."""
-    from core.schedule.jobs import Launched  # start-up time: only runs on other machines come here
+    from core.schedule.work import Launched  # start-up time: only runs on other machines come here
 
     data = jobs[-1].data  # the newest: an earlier one was written before the job was there
     handle = JobHandle(data["job"], data["orchestrator"], data["handle"]) if "handle" in data else None

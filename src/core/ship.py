@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from core.builtin.journal.store import JournalTrackingStore
 from core.bundle import Shipping
 from core.errors import ConfigurationError
@@ -52,7 +54,27 @@ def equipped(
             folders=folders,
         ),
         mailbox=JournalTrackingStore(conditions.store),
+        secret=secret_of(settings.home),
     )
+
+
+def secret_of(home: str) -> bytes:
+    """What the keys of this home's jobs are made of; the first run that launches some makes it."""
+    path = os.path.join(home, "jobs.key")
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        part = f"{path}.{os.urandom(4).hex()}"
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(os.urandom(32))
+    try:
+        os.link(part, path)  # whole, or not at all
+    except FileExistsError:
+        pass  # another run was first
+    finally:
+        os.unlink(part)
+    return secret_of(home)
 
 
 def entry_of(store: ArtifactStore) -> tuple[dict[str, Any], tuple[str, ...]]:

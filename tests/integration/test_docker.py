@@ -22,6 +22,7 @@ from core.errors import ImageUnavailable, InfrastructureError
 from core.model.job import Job
 from core.stack import Stack
 from core.testing.suites.orchestrator import OrchestratorSuite
+from core.testing.suites.runs import SHAPES, RunSuite
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from core.testing.engines.docker import DockerEngine
 
+FULL = os.environ.get("CORE_FAULTS") == "1"
+"""Whether the whole suite of runs is wanted (`make test-faults`) or the part that each change plays."""
 HERE = os.path.dirname(__file__)
 sys.path.append(HERE)
 flows: Any = import_module("jobs_flow")
@@ -73,6 +76,25 @@ def stack(docker: DockerOrchestrator, monkeypatch: pytest.MonkeyPatch, core_home
     yield docker
     left = docker._client().containers(all=True, filters={"label": ["core.run"]})
     assert not left, f"left behind: {[found['Names'] for found in left]}"
+
+
+class TestRuns(RunSuite):
+    """Behaviours of steps on graphs of every shape, in containers."""
+
+    timeout = 3.0
+
+    @pytest.fixture(params=SHAPES if FULL else ["diamond"])
+    def shape(self, request: pytest.FixtureRequest) -> str:
+        if not FULL and request.function.__name__ not in {"test_dies", "test_is_cancelled"}:
+            pytest.skip("CORE_FAULTS=1 plays the whole suite")
+        return str(request.param)
+
+    @pytest.fixture(autouse=True)
+    def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+        super().place.__wrapped__(self, tmp_path, monkeypatch)
+        monkeypatch.setenv("CORE_HOME", str(tmp_path / "core-home"))
+        if FULL or request.function.__name__ in {"test_dies", "test_is_cancelled"}:
+            request.getfixturevalue("stack")
 
 
 @pytest.mark.usefixtures("stack")

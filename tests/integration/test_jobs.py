@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core import RunFailed, pipeline
+from core.builtin.journal.writer import JournalWriter
 from core.builtin.stores.local import LocalArtifactStore
 from core.errors import ConfigurationError, LeaseLostError, StepCrashed, StepTimeout, WorkerDied
-from core.model.event import EventKind
+from core.model.event import Event, EventKind
 from core.resume import resume
 from core.schedule import jobs
 from core.stack import Stack
@@ -162,6 +163,26 @@ def test_what_a_job_reported_holds_though_it_is_killed(
     assert (tmp_path / "fired").read_text() == "job.reported\n" * 2
     assert run.state == "completed"
     assert [len(step.attempts) for step in run.steps.values()] == [1, 1]
+    assert trace() == {"make": 1, "sum": 1}
+
+
+def test_what_somebody_else_reports_of_a_job_is_not_believed(
+    processes: ProcessOrchestrator, trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who can write to the store says first that the step returned something; what counts is what the job says."""
+    launch = processes.launch
+
+    def forging(job: Any) -> Any:
+        node, number = job.labels["step"], int(job.labels["attempt"])
+        data = {"state": "failed", "outputs": {}, "error": {"message": "forged"}, "kinds": [], "fault": "user"}
+        event = Event(
+            job.labels["run"], node, number, "0", 0, EventKind.ATTEMPT_RETURNED, time.time(), 1, {**data, "seconds": 1}
+        )
+        JournalWriter(Workspace().stack.artifact_store).append([event])
+        return launch(job)
+
+    monkeypatch.setattr(processes, "launch", forging)
+    assert flows.flow(size=4).state == "completed"
     assert trace() == {"make": 1, "sum": 1}
 
 

@@ -36,9 +36,6 @@ LONGEST = 30.0
 """Seconds between two tries at most, while the old ones are valid."""
 PATIENCE = 10.0
 """Seconds that callers wait for the one who renews before they go on with old ones that are valid."""
-_OPEN = frozenset({"access_key_id", "certificate_authority", "client_certificate", "endpoint_url", "insecure",
-    "namespace", "region", "server", "username"})  # fmt: skip
-"""Values of credentials that are no secrets."""
 
 
 class _Failure(Value):
@@ -136,9 +133,8 @@ class Renewing:
         connector = self._connector()
         with asked(self.recipe.name, self.recipe.kind.name):
             new = connector.credentials(self.resource_type, self.resource_id)
-            for name, value in new.values.items():
-                if name not in _OPEN:
-                    add_secret(value)
+            for value in new.secrets():
+                add_secret(value)
         if new.expires_at is not None and new.expires_at <= began:
             ago = began - new.expires_at
             raise InfrastructureError(

@@ -70,6 +70,11 @@ class ConnectorType(Value):
     """Whether it can configure itself from what this machine knows (`ServiceConnector.configured`)."""
 
 
+_OPEN = frozenset({"access_key_id", "certificate_authority", "client_certificate", "endpoint_url", "insecure",
+    "namespace", "region", "server", "username"})  # fmt: skip
+"""Values of credentials that are no secrets."""
+
+
 class Credentials(Value):
     """What opens one resource for a while. Never recorded, printed or logged; every secret in it is masked."""
 
@@ -86,6 +91,10 @@ class Credentials(Value):
     """
     expires_at: float | None = None
     """Seconds since 1970; None: they do not expire."""
+
+    def secrets(self) -> list[str]:
+        """The values that must be masked."""
+        return [str(value) for name, value in self.values.items() if name not in _OPEN]
 
     def __repr__(self) -> str:
         """Without the values."""

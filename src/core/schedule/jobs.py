@@ -9,30 +9,29 @@ from __future__ import annotations
 import time
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Thread
 
-from core.bundle import LIFE, UNTOLD, bundle_of, life_of, pack
+from core.bundle import LIFE, UNTOLD, bundle_of, job_of, pack
 from core.errors import CoreError, ImageUnavailable, InfrastructureError, LeaseLostError, StoreError
 from core.faults import failpoint
 from core.interrupt import doze
 from core.model.event import EventKind
 from core.model.job import ENDED_JOB, Job, JobHandle, JobPhase, JobState
 from core.model.states import StepState
-from core.model.value import Value
+from core.pact import key_of
 from core.pool.death import cancelled, timed_out
+from core.schedule.post import Post
 from core.schedule.verdict import lost, of_state, of_testimony, refused
+from core.schedule.work import Work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Self
 
-    from core.builtin.journal.store import JournalTrackingStore
-    from core.bundle import Shipping
     from core.execute import Bench, Result, Task
-    from core.model.event import Event as Fact
     from core.ports.orchestrator import Orchestrator
-    from core.ports.tracking_store import TrackingStore
+    from core.schedule.work import Launched, Yard
 
 SHORTEST, LONGEST = 0.1, 5.0
 """Seconds between two looks at the states of jobs: at first, and at most."""
@@ -42,78 +41,6 @@ UNKNOWN = 3
 """Looks at which an orchestrator knows no such job, before it is lost."""
 SLACK = 3600.0
 """Seconds by which a job's deadline is later than its step's `timeout`: pulling its image and starting take time."""
-PATIENCE = 60.0
-"""Seconds for which an orchestrator or a store may be away before the job is given up."""
-_COPIED = frozenset({EventKind.METADATA, EventKind.CHECKPOINT, EventKind.ATTEMPT_RETURNED})
-"""Events of a job that become part of the driver's own record."""
-
-
-class Launched(Value):
-    """An attempt that an owner of the run launched before, and of which no end is recorded."""
-
-    number: int
-    key: str
-    """Cache key of what it works for."""
-    on: str
-    """Name of the orchestrator component."""
-    handle: JobHandle | None
-    """None when that owner died before it had it: launching the same job again finds it."""
-
-
-class Yard(Value):
-    """What the jobs of a run need, beside the bench."""
-
-    orchestrators: Mapping[str, Orchestrator]
-    """By name: the stack's, and those that steps name with `runs_on`."""
-    default: str
-    """Name of the stack's."""
-    shipping: Shipping
-    tracking: TrackingStore
-    """The driver's own events."""
-    mailbox: JournalTrackingStore
-    """Where jobs write theirs: the journal beside the artifacts."""
-    epoch: Callable[[], int]
-    """Of the driver's lease, now."""
-    images: Mapping[str, str]
-    """Image reference by digest, by node id."""
-    slots: int
-    left: Mapping[str, Launched]
-    """Jobs of an owner before this one, by node id."""
-    patience: float = PATIENCE
-
-
-class Work:
-    """One attempt that is a job."""
-
-    def __init__(self, task: Task, job: Job, on: str, orchestrator: Orchestrator, handle: JobHandle | None) -> None:
-        self.task = task
-        self.job = job
-        self.on = on
-        self.orchestrator = orchestrator
-        self.handle = handle
-        self.began = time.monotonic()
-        self.wish = ""
-        self.due: float | None = None
-        """When it is told to end, or, once it was told, ended."""
-        self.state: JobState | None = None
-        """Its last one, once it has ended."""
-        self.settle = 0.0
-        """Until when the rest of its output is waited for, or its events, while the store is away."""
-        self.log = Lock()
-        self.closed = False
-        """Whether nobody wants its output any more; read and set under the lock `log`."""
-        self.silent = Event()
-        """Set when all of its output has come."""
-        self.again = False
-        """Whether it was launched once more, because it had not heard what to do."""
-        self.unknown = 0
-        self.away: float | None = None
-        """Since when the orchestrator can't be asked for it."""
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """Step and number of the attempt."""
-        return self.task.node.id, self.task.number
 
 
 class Jobs:
@@ -133,6 +60,7 @@ class Jobs:
         self._threads: list[Thread] = []
         self._pause = SHORTEST
         self._look = 0.0
+        self._post = Post(bench, yard)
 
     def __enter__(self) -> Self:
         return self
@@ -207,11 +135,12 @@ class Jobs:
         on = self._on(task)
         orchestrator = self._yard.orchestrators[on]
         try:
-            job = self._job(task, orchestrator)
+            job, lent = self._job(task, orchestrator)
         except CoreError as error:  # a secret is gone, or can't be opened
             self._ended.append((task, refused(task, error)))
             return
         work = Work(task, job, on, orchestrator, handle)
+        work.lent = 0.0 if handle is not None and lent is not None else lent  # an owner before gave it others
         self._works[work.key] = work
         self._bench.capture.open_attempt(*work.key)
         self._pause, self._look = SHORTEST, 0.0
@@ -226,20 +155,24 @@ class Jobs:
         timeout = task.spec.options.timeout
         return None if timeout is None else time.monotonic() + timeout
 
-    def _job(self, task: Task, orchestrator: Orchestrator) -> Job:
+    def _job(self, task: Task, orchestrator: Orchestrator) -> tuple[Job, float | None]:
+        """The job of an attempt, and when the credentials end that it is given."""
         options, yard, run = task.spec.options, self._yard, self._bench.run
         life = LIFE if options.timeout is None else options.timeout + yard.shipping.grace + SLACK
         deadline, node = time.time() + life, task.node
-        return Job(
-            id=f"{run}/{node.id}/{task.number}",
+        job = job_of(run, node.id, task.number)
+        bundle = bundle_of(self._bench, task, yard.shipping, yard.epoch(), deadline, key_of(yard.secret, job))
+        made = Job(
+            id=job,
             command=(*orchestrator.python, "-m", "core.entrypoint"),
             image=yard.images.get(node.id) or yard.images.get(node.template),
             resources=options.resources,
             deadline=deadline,
             labels={"run": run, "step": node.id, "attempt": str(task.number), "pipeline": self._bench.pipeline},
-            bundle=pack(bundle_of(self._bench, task, yard.shipping, yard.epoch(), deadline)),
+            bundle=pack(bundle),
             folders=yard.shipping.folders,
         )
+        return made, bundle.credentials["expires_at"] if bundle.credentials is not None else None
 
     def _beside(self, work: Callable[[Work], None], of: Work) -> None:
         thread = Thread(target=work, args=(of,), name=f"core-job-{of.job.id[-40:]}", daemon=True)
@@ -356,6 +289,9 @@ class Jobs:
                 self._saw(work, states.get(work.job.id) or JobState(JobPhase.UNKNOWN))
         self._look = time.monotonic() + self._pause
         self._pause = min(1.5 * self._pause, LONGEST)
+        lent = [work for work in self._works.values() if work.lent is not None and work.state is None and work.handle]
+        if lent and not self._post.lending.locked():
+            self._beside(lambda _: self._post.lend(lent), lent[0])
 
     def _saw(self, work: Work, state: JobState) -> None:
         work.away = None
@@ -367,18 +303,10 @@ class Jobs:
         """It can't be asked for; while the attempt gives signs of life itself, that is all that is known."""
         now = time.monotonic()
         work.away = work.away or now
-        if now - work.away < self._yard.patience or self._alive(work):
+        if now - work.away < self._yard.patience or self._post.alive(work):
             return
         work.settle = now
         work.state = JobState(JobPhase.UNKNOWN, reason=f"orchestrator {work.on!r} can't be asked for it: {error}")
-
-    def _alive(self, work: Work) -> bool:
-        mailbox = self._yard.mailbox
-        try:
-            lease = mailbox.lease(life_of(self._bench.run, *work.key))
-            return lease is not None and lease.expires_at > mailbox.now()
-        except StoreError:
-            return False
 
     def _settle(self, work: Work) -> None:
         """An ended job becomes a result, once its output has come and its events can be read."""
@@ -387,7 +315,7 @@ class Jobs:
             self._look = min(self._look, now + SHORTEST)
             return
         try:
-            testimony = self._read(work)
+            testimony = self._post.read(work)
         except StoreError as error:
             if now < work.settle + self._yard.patience:
                 self._look = now + SHORTEST
@@ -409,15 +337,6 @@ class Jobs:
         work.again, work.handle, work.state = True, None, None
         work.silent.clear()
         self._beside(self._follow, work)
-
-    def _read(self, work: Work) -> Fact | None:
-        """What the attempt says of itself; what else it recorded becomes part of the driver's own record."""
-        step, number = work.key
-        found = [event for event in self._yard.mailbox.events(self._bench.run, step) if event.attempt == number]
-        copied = [event for event in found if event.kind in _COPIED]
-        if copied:
-            self._yard.tracking.append(copied)
-        return next((event for event in found if event.kind == EventKind.ATTEMPT_RETURNED), None)
 
     def _wished(self, work: Work, result: Result | None = None) -> Result:
         """The result of an attempt that was told to end; one that was done by then is done."""
@@ -456,7 +375,7 @@ class Jobs:
 
     def _end(self, work: Work) -> None:
         _quietly(work.orchestrator.cancel, work.handle)
-        _quietly(self._yard.mailbox.drop, life_of(self._bench.run, *work.key))
+        _quietly(self._post.clear, work)
 
     def _drop(self, launched: Launched) -> None:
         """End the job of an owner before, with which nobody goes on."""

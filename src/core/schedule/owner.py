@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from core.ports.observer import Observer
     from core.ports.orchestrator import Orchestrator
     from core.ports.tracking_store import TrackingStore
-    from core.schedule.jobs import Jobs, Launched
+    from core.schedule.jobs import Jobs
     from core.schedule.mixed import Mixed
+    from core.schedule.work import Launched
 
 
 class Conditions(Value):
@@ -75,6 +76,8 @@ class Conditions(Value):
     """What every job is told."""
     mailbox: JournalTrackingStore | None = None
     """Where jobs write their events: the journal beside the artifacts."""
+    secret: bytes = b""
+    """Of this home: what jobs report is signed with keys that are made of it."""
     images: Mapping[str, str] = NOTHING
     """Image reference by digest, by node id."""
     run: str = ""
@@ -192,7 +195,8 @@ def _launcher(
     """Jobs of orchestrators; on this machine, what `_here` gives; both when some steps are jobs and others are not."""
     if not conditions.orchestrators or conditions.shipping is None or conditions.mailbox is None:
         return _here(bench, specs, conditions)
-    from core.schedule.jobs import Jobs, Yard  # start-up time: a local run launches none
+    from core.schedule.jobs import Jobs  # start-up time: a local run launches none
+    from core.schedule.work import Yard  # start-up time: the same
 
     conditions.mailbox.known = recorder.writer
     yard = Yard(
@@ -205,6 +209,7 @@ def _launcher(
         conditions.images,
         conditions.jobs,
         past.launched if past else NOTHING,
+        conditions.secret,
     )
     jobs = Jobs(bench, yard, grace=conditions.grace)
     where = {spec.options.runs_on or conditions.default for spec in specs.values()}
