@@ -13,7 +13,7 @@ from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from core.model.event import Event
     from core.ports.artifact_store import ArtifactStore, Blob
@@ -48,12 +48,19 @@ class Garbage(Value):
 
 
 def find(
-    tracking: TrackingStore, store: ArtifactStore, logs: str, *, older_than: float | None = None, keep: int = 1
+    tracking: TrackingStore,
+    store: ArtifactStore,
+    logs: str,
+    *,
+    older_than: float | None = None,
+    keep: int = 1,
+    others: Collection[str] | None = None,
 ) -> Garbage:
     """What is garbage now.
 
     Runs that ended more than `older_than` seconds ago go (None: no run goes), but not those that are held, nor the
-    newest `keep` completed ones of each pipeline.
+    newest `keep` completed ones of each pipeline. In a store that others use, too, only what no run needs goes, here or
+    elsewhere: `others` are digests that runs need which this home does not have.
     """
     now = tracking.now()
     rows = tracking.runs(limit=None)
@@ -61,14 +68,14 @@ def find(
     named: dict[str, set[str]] = {}
     for row in rows:
         events = tracking.events(row.id)
-        named[row.id] = set(_digests(row, events))
+        named[row.id] = set(digests(events, checkpoints=row.state != RunState.COMPLETED))
         if is_held(events):
             held.add(row.id)
     at_work = sum(row.state == RunState.RUNNING for row in rows)
     gone = {row.id: row for row in _expired(rows, held, now, older_than, keep)}
     # A run at work may be about to reuse what a run that is forgotten now has made.
-    naming = named.values() if at_work else (digests for run, digests in named.items() if run not in gone)
-    reachable = set().union(*naming)
+    stay = named.values() if at_work or others is not None else (of for run, of in named.items() if run not in gone)
+    reachable = set().union(*stay, others or ())
     before = now - DAY
     blobs = tuple(blob for blob in store.list() if blob.digest not in reachable and blob.modified < before)
     left = {row.id for row in rows}
@@ -78,7 +85,13 @@ def find(
     return Garbage(tuple(gone.values()), blobs, uploads, tuple(folders), kept, len(held), at_work)
 
 
-def sweep(tracking: TrackingStore, store: ArtifactStore, logs: str, garbage: Garbage) -> list[str]:
+def sweep(
+    tracking: TrackingStore,
+    store: ArtifactStore,
+    logs: str,
+    garbage: Garbage,
+    others: Collection[str] | None = None,
+) -> list[str]:
     """Delete it: runs first, so that nothing that is recorded ever lacks its artifacts. Gives what could not be."""
     lease = tracking.acquire("gc", f"gc-{os.getpid():x}-{os.urandom(4).hex()}", 3600.0)
     failed = []
@@ -86,8 +99,9 @@ def sweep(tracking: TrackingStore, store: ArtifactStore, logs: str, garbage: Gar
         for row in garbage.runs:
             tracking.delete_run(row.id)
             shutil.rmtree(os.path.join(logs, row.id), ignore_errors=True)
-        fresh = find(tracking, store, logs)  # what was recorded, reused or written again since stays
-        for blob in fresh.blobs:
+        fresh = find(tracking, store, logs, others=others)  # what was recorded, reused or written again since stays
+        told = {blob.digest for blob in garbage.blobs}
+        for blob in [blob for blob in fresh.blobs if blob.digest in told]:
             try:
                 store.delete(blob.digest)
             except StoreError as error:
@@ -109,11 +123,11 @@ def is_held(events: Iterable[Event]) -> str:
     return str(newest.data.get("reason") or "yes")
 
 
-def _digests(row: RunRow, events: Sequence[Event]) -> Iterator[str]:
-    """Artifacts that the run needs: outputs, and checkpoints while it may go on."""
+def digests(events: Iterable[Event], *, checkpoints: bool = True) -> Iterator[str]:
+    """Artifacts that runs need: outputs, and checkpoints while they may go on."""
     for event in events:
         refs = list(event.data.get("outputs", {}).values())
-        if event.kind == EventKind.CHECKPOINT and row.state != RunState.COMPLETED:
+        if event.kind == EventKind.CHECKPOINT and checkpoints:
             refs.append(event.data["artifact"])
         for ref in refs:
             yield ref["digest"]

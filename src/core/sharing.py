@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from core.builtin.journal.sync import Synced
+    from core.model.event import Event
     from core.ports.artifact_store import ArtifactStore
     from core.ports.tracking_store import TrackingStore
 
@@ -28,6 +29,13 @@ class Sharing:
         if run is None:
             replay_notes(exchange, self._notes)
         return exchange.sync(run)
+
+    def unknown(self) -> list[Event]:
+        """Events of runs in the journal that this home does not have, such as those that it forgot.
+
+        Raises `CorruptDataError` for an object that can't be used: nobody can tell what it would say.
+        """
+        return Exchange(self._store, self._tracking).unknown()
 
     def elsewhere(self, run: str) -> bool:
         """Whether somebody else than a living process of this home may be at `run`."""

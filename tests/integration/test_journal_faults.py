@@ -160,3 +160,42 @@ def test_syncs_at_the_same_time(homes):
     listed = homes.data("runs", "list")
     assert ({row["id"] for row in listed}, {row["state"] for row in listed}) == (runs, {"completed"})
     assert homes.data("runs", "sync")["events"] == 0
+
+
+LARGE = """
+from core import pipeline, step
+
+@step
+def big() -> str:
+    return "x" * 20_000
+
+@pipeline
+def flow() -> None:
+    big()
+"""
+
+
+def test_garbage_of_one_is_not_what_others_need(homes):
+    Path("large.py").write_text(LARGE)
+    homes.use("a")
+    run = homes("run", "large.py:flow").split()[-1]
+    for path in homes.store.rglob("*"):
+        os.utime(path, (1.0, 1.0))
+    (blob,) = [path for path in homes.store.rglob("*") if path.is_file() and len(path.name) > 60]
+    homes("runs", "delete", run)
+    assert homes.data("gc", "--yes")["artifacts"] == []  # here it is forgotten, in the journal it is not
+    homes.use("b")
+    newer = pack(Batch([], {})).replace(b'"format":1', b'"format":2')
+    name = put(homes.store, batch_name(run_id(5), "w", 0, newer), newer)
+    path = only_batch(homes, run)
+    path.rename(path.with_suffix(".hidden"))
+    assert homes.data("gc", "--yes")["artifacts"] == []  # what a newer core wrote may need it
+    assert f"{name}' can't be used" in homes.err
+    (homes.store / name).unlink()
+    assert len(homes.data("gc", "--dry-run")["artifacts"]) == 1  # now nobody does
+    path.with_suffix(".hidden").rename(path)
+    assert homes.data("gc", "--older-than", "0d", "--keep", "0", "--yes")["runs"] == [run]
+    homes.use("c")
+    homes("runs", "sync")
+    assert blob.exists()
+    assert Client().run(run).steps["big"].outputs["output"].load() == "x" * 20_000

@@ -7,10 +7,10 @@ import sys
 from core.cli.command import Command, natural
 from core.cli.lookup import opened
 from core.cli.output import emit, say, size
-from core.collect import DAY, find, sweep
-from core.errors import StoreError, UsageError
+from core.collect import DAY, digests, find, sweep
+from core.errors import CorruptDataError, StoreError, UsageError
 from core.stack.opened import default_store
-from core.text import short
+from core.text import safe, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from core.cli.command import Parser
     from core.collect import Garbage
+    from core.ports.artifact_store import ArtifactStore
+    from core.workspace import Workspace
 
 _UNITS = {"m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
 
@@ -51,12 +53,9 @@ def _gc(arguments: Namespace) -> int:
     age = _age(arguments.older_than)
     with opened() as client:
         workspace = client.workspace
-        workspace.sync()  # what runs of others need stays
-        tracking, store, logs = workspace.tracking, workspace.stack.artifact_store, workspace.logs
-        if not store.shared and store.uri != default_store(workspace.settings).uri:
-            say(f"what lies in {store.uri} stays: other homes may use it, and nothing there tells")
-            store = default_store(workspace.settings)
-        garbage = find(tracking, store, logs, older_than=age, keep=arguments.keep)
+        tracking, logs = workspace.tracking, workspace.logs
+        store, others = _collected(workspace)
+        garbage = find(tracking, store, logs, older_than=age, keep=arguments.keep, others=others)
         if arguments.output != "table":
             emit(_data(garbage), arguments.output)
         else:
@@ -66,7 +65,7 @@ def _gc(arguments: Namespace) -> int:
         if not arguments.yes and not _agreed():
             say("nothing was deleted; --yes deletes without asking")
             return 0
-        failed = sweep(tracking, store, logs, garbage)
+        failed = sweep(tracking, store, logs, garbage, others)
         for line in failed:
             say(f"not deleted: {line}")
         if failed:
@@ -75,6 +74,27 @@ def _gc(arguments: Namespace) -> int:
             )
         say("deleted")
     return 0
+
+
+def _collected(workspace: Workspace) -> tuple[ArtifactStore, set[str] | None]:
+    """The store that is looked at; where others use it, too, digests that they need and this home does not know of."""
+    store, own = workspace.stack.artifact_store, default_store(workspace.settings)
+    sharing = workspace.sharing
+    if sharing is None:
+        if store.uri == own.uri:
+            return store, None
+        why = "other homes may use it, and nothing there tells"
+    else:
+        unusable = [each for each in sharing.sync().aside if each.name.endswith(".json")]
+        try:
+            if not unusable:
+                return store, set(digests(sharing.unknown()))
+            why = f"object {unusable[0].name!r} can't be used: {unusable[0].why}"
+        except CorruptDataError as error:
+            why = error.message
+        why += "; it may tell of what somebody needs"
+    say(f"what lies in {store.uri} stays: {safe(why)}")
+    return own, None
 
 
 def _agreed() -> bool:

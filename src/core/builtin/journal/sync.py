@@ -6,7 +6,7 @@ from core.builtin.journal.batch import publish
 from core.builtin.journal.fold import Aside, fold
 from core.builtin.journal.layout import RUNS, folder_of, sort, spelled
 from core.builtin.journal.leases import LONGEST, JournalClock, JournalLeases
-from core.errors import NotFoundError
+from core.errors import CorruptDataError, NotFoundError
 from core.model.event import EventKind
 from core.model.states import RunState
 from core.model.value import Value
@@ -69,6 +69,18 @@ class Exchange:
         known.update(folded.names)
         strange = [Aside(name, "it is no part of a journal") for name in listing.strange]
         return Synced(tuple(sorted(folded.runs)), counted["events"], (*folded.aside, *strange))
+
+    def unknown(self) -> list[Event]:
+        """Events of the runs that the database does not have; raises `CorruptDataError` for what can't be used."""
+        listing, known = sort(self.area.names(RUNS)), {spelled(row.id) for row in self.inner.runs(limit=None)}
+        found: list[Event] = []
+        names = [name for name in listing.batches if name.split("/")[1] not in known]
+        folded = fold(self.area, names, lambda _, batch: found.extend(batch.events))
+        for name, why in folded.aside:
+            raise CorruptDataError(
+                f"object {name!r} can't be used: {why}", "look at it, and remove it if nobody needs it"
+            )
+        return found
 
     def adopt(self, listing: Listing, run: str | None = None) -> None:
         """Note the leases of runs that have not ended, as the journal has them."""
