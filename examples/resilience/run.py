@@ -19,7 +19,7 @@ PACE = float(os.environ.get("PACE") or 0.5)
 
 @step
 def load(rows: int) -> list[float]:
-    print(f"load: {rows} rows")
+    print(f"loading {rows} rows")
     time.sleep(PACE)
     return [row / rows for row in range(rows)]
 
@@ -29,18 +29,18 @@ def train(data: list[float], epochs: int) -> float:
     """Keeps a checkpoint after each epoch, and begins with the newest that there is."""
     context = get_context()
     epoch, weight = context.last_checkpoint((0, 0.0))
-    print(f"train: begins with epoch {epoch + 1}, in process {os.getpid()}", flush=True)
+    print(f"begins with epoch {epoch + 1}, in process {os.getpid()}", flush=True)
     while epoch < epochs:
         time.sleep(PACE)
         epoch, weight = epoch + 1, weight + sum(data) / len(data)
         context.checkpoint((epoch, weight))
-        print(f"train: epoch {epoch} of {epochs}, weight {weight:.2f}", flush=True)
+        print(f"epoch {epoch} of {epochs}, weight {weight:.2f}", flush=True)
     return weight
 
 
 @step
 def evaluate(model: float) -> float:
-    print("evaluate")
+    print(f"scores {model / 2:.2f}")
     return model / 2
 
 
@@ -62,13 +62,14 @@ def core(*words: str) -> None:
 def begin(rows: int, **environment: str) -> tuple[subprocess.Popen[str], int]:
     """Start the training in a process of its own and wait for its third epoch; gives also who is at that."""
     command = [sys.executable, __file__, str(rows)]
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "CORE_DISPLAY": "plain", **environment}  # a live one would leave the cursor hidden
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     trainer = process.pid
     for line in process.stdout or ():
         print(line, end="", flush=True)
-        if line.startswith("train: begins"):
+        if "begins with epoch" in line:
             trainer = int(line.split()[-1])
-        if line.startswith("train: epoch 2"):
+        if "epoch 2 of" in line:
             break
     time.sleep(PACE / 2)
     return process, trainer

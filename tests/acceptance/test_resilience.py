@@ -23,20 +23,20 @@ def test_it_shows_a_kill_a_lost_run_and_going_on(
     before = set(EXAMPLE.parent.iterdir())
     said = python(EXAMPLE).stdout
     killed, lost, resumed, worker, retried, told, again = said.split("\n# ")[1:]
-    assert "load: 1000 rows" in killed
+    assert "loading 1000 rows" in killed
     assert "(ended by SIGKILL)" in killed
     assert re.search(r"training +lost", lost)
     assert re.search(r"load +completed[^\n]*\ntrain +lost", lost)
-    assert "load: " not in resumed
-    assert re.search(r"train: begins with epoch [3-6]", resumed)
+    assert "loading" not in resumed
+    assert re.search(r"begins with epoch [3-6]", resumed)
     assert re.search(r"state +completed", resumed)
-    assert worker.count("load: 2000 rows") == 1
+    assert worker.count("loading 2000 rows") == 1
     assert re.search(r"begins with epoch [3-6]", worker)
     assert "(ended with exit code 0)" in worker
     assert "attempt 2 of 3 after WorkerDied" in retried
     assert "(ended by SIGTERM)" in told
     assert re.search(r"training +cancelled", told)
-    assert "load: " not in again
-    assert re.search(r"train: begins with epoch [3-6]", again)
+    assert "loading" not in again
+    assert re.search(r"begins with epoch [3-6]", again)
     assert not list(tmp_path.iterdir())
     assert {path for path in EXAMPLE.parent.iterdir() if path.name != "__pycache__"} <= before
