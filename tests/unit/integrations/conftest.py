@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import compileall
-import ensurepip
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -149,11 +148,10 @@ def place(tmp_path: Path, engine: Callable[[str], str]) -> Place:
 
 @pytest.fixture(scope="session")
 def pip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """pip with its bytecode, made once; environments see it by a `.pth` file."""
-    folder = tmp_path_factory.mktemp("pip")
-    with zipfile.ZipFile(next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))) as file:
-        file.extractall(folder)
-    compileall.compile_dir(folder, quiet=1)
+    """pip with the bytecode that it has here, copied once; environments see it by a `.pth` file."""
+    folder, here = tmp_path_factory.mktemp("pip"), distribution("pip")
+    for name in {Path(str(each)).parts[0] for each in here.files or ()} - {".."}:
+        shutil.copytree(str(here.locate_file(name)), folder / name)
     return folder
 
 
