@@ -198,12 +198,23 @@ class Client:
             workspace.tracking.append([event])
         return found
 
-    def delete_run(self, run: str) -> None:
-        """Forget a run: events, cache entries and logs; artifacts stay until they are collected."""
+    def delete_run(self, run: str, *, everywhere: bool = False) -> None:
+        """Forget a run: events, cache entries and logs; artifacts stay until they are collected.
+
+        What a shared store has of it goes only with `everywhere`; raises `UsageError` where nobody shares the stack's.
+        """
         import shutil  # start-up time: few programs delete
 
         found = self.run(run).id
         with self.workspace as workspace:
+            if everywhere:
+                if workspace.sharing is None:
+                    stack = workspace.stack
+                    raise UsageError(
+                        f"nobody shares the artifact store of stack {stack.name!r} ({stack.artifact_store.uri})",
+                        "without --everywhere the run is forgotten here",
+                    )
+                workspace.sharing.forget(found)
             workspace.tracking.delete_run(found)
         shutil.rmtree(self.workspace.log_folder(found), ignore_errors=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.builtin.journal.logs import Courier, fetch
+from core.builtin.journal.layout import LEASE, folder_of
+from core.builtin.journal.logs import Courier, fetch, log_folder
 from core.builtin.journal.notes import read_note, replay_notes
 from core.builtin.journal.sync import Exchange
 from core.logs import stem
@@ -36,6 +37,13 @@ class Sharing:
         Raises `CorruptDataError` for an object that can't be used: nobody can tell what it would say.
         """
         return Exchange(self._store, self._tracking).unknown()
+
+    def forget(self, run: str) -> None:
+        """Remove the events and logs of a run there; its lease stays: an owner that wakes is kept out all the same."""
+        for folder in (folder_of(run), log_folder(run)):
+            for each in list(self._store.names(folder)):
+                if each.name.split("/")[2] != LEASE:
+                    self._store.remove(each.name)
 
     def elsewhere(self, run: str) -> bool:
         """Whether somebody else than a living process of this home may be at `run`."""

@@ -114,6 +114,7 @@ def test_a_pickle_of_others_is_loaded_only_where_the_store_is_trusted(homes):
     assert homes.data("run", "own.py:making")["steps"][0]["state"] == "reused"
     Client().run(run).steps["make"].outputs["output"].load()
     assert Path("was-loaded").exists()
+    assert "trusted" not in homes("stack", "export", "team")  # whoever imports it decides
 
 
 @pytest.mark.parametrize("at_work", [True, False])
@@ -199,3 +200,8 @@ def test_garbage_of_one_is_not_what_others_need(homes):
     homes("runs", "sync")
     assert blob.exists()
     assert Client().run(run).steps["big"].outputs["output"].load() == "x" * 20_000
+    homes("runs", "delete", run, "--everywhere")
+    homes.use("d")
+    homes("runs", "sync")
+    assert (homes.data("runs", "list"), len(homes.data("gc", "--yes")["artifacts"]), blob.exists()) == ([], 1, False)
+    homes("runs", "delete", run, code=3)

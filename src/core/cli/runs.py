@@ -156,6 +156,8 @@ def _delete_arguments(parser: Parser) -> None:
         "run", metavar="RUN", nargs="+", help="ids of runs, their first or last characters, or `latest`"
     )
     parser.add_argument("--force", action="store_true", help="delete runs that are at work, too")
+    about = "remove them from the store that others share, too: journal and logs; who has synced keeps what came"
+    parser.add_argument("--everywhere", action="store_true", help=about)
 
 
 def _delete(arguments: Namespace) -> int:
@@ -167,7 +169,7 @@ def _delete(arguments: Namespace) -> int:
                     f"run {short(run.id)} is at work; nothing was deleted", "wait for its end, or give --force"
                 )
         for identity in dict.fromkeys(run.id for run in runs):
-            client.delete_run(identity)
+            client.delete_run(identity, everywhere=arguments.everywhere)
             say(f"deleted run {identity}")
     return 0
 

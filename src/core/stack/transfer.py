@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 GIVE = "***"
 """What stands in the place of a value that was left out because it looks like a secret."""
 
+PERSONAL = {"trusted"}
+"""Settings that everybody decides on for themselves: they are not handed on."""
+
 
 def export(shelf: Shelf, name: str) -> dict[str, Any]:
     """The stack `name`, its components and the connectors that they are linked to, as plain data for a YAML file."""
@@ -44,7 +47,7 @@ def _component(entry: ComponentEntry) -> dict[str, Any]:
     links = {"connector": entry.connector, "resource_id": entry.resource_id}
     return {
         "flavor": entry.flavor,
-        "settings": shown(entry.settings),
+        "settings": {key: value for key, value in shown(entry.settings).items() if key not in PERSONAL},
         **{key: text for key, text in links.items() if text},
     }
 
