@@ -111,7 +111,7 @@ def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
 def gone() -> Callable[..., bool]:
     """Whether a process ends within some seconds; one that nobody reaps has ended."""
 
-    def check(pid: int, seconds: float = 2.0) -> bool:
+    def check(pid: int, seconds: float = 5.0) -> bool:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             try:

@@ -161,9 +161,11 @@ def test_live_collapses_a_big_graph() -> None:
     names = [f"s{number}" for number in range(5000)]
     facts = [("attempt_completed", name, 1, {"seconds": 0.1}) for name in names[:4000]]
     facts[7] = ("attempt_failed", "s7", 1, {"seconds": 0.1, "error": {"type": "E", "message": "x"}})
-    started = time.perf_counter()
+    started = time.process_time()
     play(LiveDisplay(stream, terminal(stream, color_system=None)), names, facts).close()
-    assert time.perf_counter() - started < 2
+    assert (
+        time.process_time() - started < 8
+    )  # a fraction of a second; with the whole graph drawn at each event it would not end in that
     last = stream.getvalue().rpartition("training  run 4f1dab12")[2]
     assert "✗ s7" in last
     assert "4000 of 5000 done: 3999 ran, 1 failed, 0 running, 1000 waiting" in last

@@ -321,6 +321,6 @@ def test_a_schedule_of_so_many_workers() -> None:
     assert simulate(steps, busy, 1) == (11.0, 1)
     assert simulate(steps, busy, 2) == (7.0, 2)
     assert simulate(steps, busy, 9) == (7.0, 2)
-    started = time.perf_counter()
+    started = time.process_time()
     assert simulate({str(n): [] for n in range(20_000)}, {str(n): 1.0 for n in range(20_000)}, 4) == (5000.0, 4)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 5  # a fraction of a second; quadratic it would not end in that
