@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from hashlib import sha256
 from time import perf_counter
@@ -15,7 +16,7 @@ from core.image.made import Made, Part
 from core.image.options import base_of, check, limit_of, merged
 from core.image.project import FOLDER, commit_of, find_project
 from core.image.recipe import complete, make_recipe, plainly
-from core.image.remember import changes
+from core.image.remember import Memory, settled
 from core.image.requirements import find_requirements
 from core.image.wheel import package, package_of
 from core.model.value import Value
@@ -26,6 +27,7 @@ from core.text import amount, first_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
     from typing import Any
 
     from core.image.files import Selection
@@ -104,6 +106,8 @@ class _Work:
 
     def __init__(self, wish: Wish, voice: Voice) -> None:
         self.wish, self.voice = wish, voice
+        self.memory = Memory(wish.home)
+        self._beside = ThreadPoolExecutor(2, "core-images")
         self._layers: dict[tuple[object, ...], _Packed] = {}
         self._bases: dict[str, str] = {one["asked"]: one["base"] for one in wish.past if one.get("base")}
         self._past = {one["key"]: one["reference"] for one in wish.past if one.get("key")}
@@ -117,7 +121,7 @@ class _Work:
     def packages(self) -> list[Package]:
         """Core and the plugins of the components, as they are installed here."""
         names = {package_of(type(component).__module__) for component in self.wish.components} - {"core"}
-        return [package(name) for name in ("core", *sorted(names))]
+        return [package(name, self.memory) for name in ("core", *sorted(names))]
 
     @cached_property
     def commit(self) -> Mapping[str, str]:
@@ -141,18 +145,27 @@ class _Work:
 
     def _made(self, settings: ImageSettings, nodes: tuple[str, ...]) -> Made:
         """The image of an environment and the code."""
+        _ = self.project  # what is wrong with it is told before anybody is asked
+        ahead: list[Future[Any]] = [self._beside.submit(lambda: self.commit)]
+        ahead += [] if settings.dockerfile else [self._beside.submit(self.pin, base_of(settings))]
         packed = self.packed(settings)
         requirements = self.requirements(settings)
+        if not packed.known:
+            self.pack(packed)
+        for each in ahead:
+            each.result()
         recipe, parts = make_recipe(settings, requirements, self.packages, self.project.root, self.pin)
-        code = self.code(packed)
-        key, tag = _key(recipe.key, code._replace(labels={})), f"code-{_key(recipe.key, code)[:SHORT]}"
-        found = self._past.get(key) or self.find(tag)
+        key, tag = self.names(recipe, packed.known)
+        found = packed.known and (self._past.get(key) or self.find(tag))
+        if not found and packed.known != self.pack(packed).diff_id:
+            key, tag = self.names(recipe, self.pack(packed).diff_id)
+            found = self._past.get(key) or self.find(tag)
         if found:
             why = f"the same {_files(packed)}"
             environment, top = Part(_name(recipe), "reused", "unchanged"), Part(tag, "reused", why)
         else:
             base, environment = self.environment(recipe, parts, settings, requirements.origin)
-            found, top = self.top(base, code, tag, packed)
+            found, top = self.top(base, tag, packed)
         left_out = packed.selection.left_out
         return Made(found, nodes, environment, top, requirements.origin, left_out, base=recipe.base, key=key)
 
@@ -162,7 +175,7 @@ class _Work:
         """The environment's reference, built unless somebody did before."""
         clock, tag = _Clock(), _name(recipe)
         found = self.find(tag)
-        changed = changes(self.wish.home, self.project.root, parts)
+        changed = self.memory.changes(self.project.root, parts)
         if found:
             return found, Part(tag, "reused", "unchanged" if not changed else "built before", clock.seconds)
         why = f"{' and '.join(changed)} changed" if changed else "not built before"
@@ -173,13 +186,20 @@ class _Work:
         built = self.wish.builder.environment(whole, tag, self.wish.registry, self._progress)
         return built, Part(tag, "built", why, clock.seconds)
 
-    def top(self, base: str, code: Code, tag: str, packed: _Packed) -> tuple[str, Part]:
+    def top(self, base: str, tag: str, packed: _Packed) -> tuple[str, Part]:
         """The reference of the image with the code on top of `base`."""
-        clock, registry, size = _Clock(), self.wish.registry, packed.layer.size
+        clock, registry, layer = _Clock(), self.wish.registry, self.pack(packed)
+        size = layer.size
         where = f"sending it to {registry.uri}" if registry is not None else "adding it on the engine"
         self.voice.doing(f"code: {_files(packed)}, {amount(size)} packed; {where}")
-        labels = {**code.labels, "core.run": self.wish.run} if self.wish.run else code.labels
-        made = self.wish.builder.code(base, code._replace(labels=labels), tag, registry)
+        labels = {**self.labels, "core.run": self.wish.run} if self.wish.run else self.labels
+        code = Code(
+            *(layer.diff_id, layer.digest, layer.size, packed.file),
+            environment=self.project.environment,
+            labels=labels,
+            workdir=self.project.folder,
+        )
+        made = self.wish.builder.code(base, code, tag, registry)
         part = Part(tag, "pushed" if registry is not None else "added", _files(packed), clock.seconds, size)
         return made, part
 
@@ -198,7 +218,7 @@ class _Work:
         return self._bases[name]
 
     def packed(self, settings: ImageSettings) -> _Packed:
-        """The files that travel, and the layer that they make."""
+        """The files that travel; they are read only where nobody knows what they make."""
         wanted = settings.include, settings.ignore_file or "", limit_of(settings)
         if wanted not in self._layers:
             self.voice.doing(f"reading the files of {self.project.root}")
@@ -208,10 +228,21 @@ class _Work:
                 text = f"{len(selection.files)} files, {amount(selection.size)}; "
                 text += f"the largest is {largest.name!r} ({amount(largest.size)}); .coreignore leaves files out"
                 self.voice.say("code", text)
-            file = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 - lives as long as the run's images are made
-            layer = write_layer(selection.files, FOLDER, file)  # type: ignore[arg-type]
-            self._layers[wanted] = _Packed(selection, layer, file)
+            stamp = selection.stamp
+            known = self.memory.known("layers", f"{self.project.root} {wanted}", stamp)
+            calm = settled(time for each in selection.files for time in each.stamp[1:])
+            self._layers[wanted] = _Packed(selection, f"{self.project.root} {wanted}", stamp, known, calm=calm)
         return self._layers[wanted]
+
+    def pack(self, packed: _Packed) -> Layer:
+        """The layer that the files make."""
+        if packed.layer is None:
+            self.voice.doing(f"packing {_files(packed)}, {amount(packed.selection.size)}")
+            packed.file = tempfile.SpooledTemporaryFile(SPOOL)  # noqa: SIM115 - lives as long as images are made
+            packed.layer = write_layer(packed.selection.files, FOLDER, packed.file)
+            if packed.calm:
+                self.memory.keep("layers", packed.name, packed.stamp, packed.layer.diff_id)
+        return packed.layer
 
     def requirements(self, settings: ImageSettings) -> Requirements:
         """Those of the project and of the components."""
@@ -219,21 +250,24 @@ class _Work:
         needed = [line for component in self.wish.components for line in component.requirements()]
         return found._replace(text="\n".join(dict.fromkeys([*found.text.splitlines(), *needed])))
 
-    def code(self, packed: _Packed) -> Code:
-        """What goes on top of the environment, but for the run that wants it."""
-        labels = {"core.pipeline": self.wish.pipeline, **{f"core.git.{k}": v for k, v in self.commit.items()}}
-        layer = packed.layer
-        return Code(
-            *(layer.diff_id, layer.digest, layer.size, packed.file),
-            environment=self.project.environment,
-            labels=labels,
-            workdir=self.project.folder,
-        )
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """Where the code is from."""
+        return {"core.pipeline": self.wish.pipeline, **{f"core.git.{k}": v for k, v in self.commit.items()}}
+
+    def names(self, recipe: Recipe, diff_id: str) -> tuple[str, str]:
+        """Key of the image for who knows it, and its tag, for everybody who has the same environment and files."""
+        about = [recipe.key, diff_id, dict(self.project.environment), self.project.folder]
+        key, named = (sha256(to_json(each)).hexdigest() for each in (about, [*about, dict(self.labels)]))
+        return key, f"code-{named[:SHORT]}"
 
     def close(self) -> None:
-        """Drop what was packed."""
+        """Drop what was packed, and keep what was found out."""
+        self._beside.shutdown(wait=False, cancel_futures=True)
+        self.memory.save()
         for packed in self._layers.values():
-            packed.file.close()
+            if packed.file is not None:
+                packed.file.close()
 
     def _progress(self, line: str) -> None:
         """Of what a build prints, the commands that it is at."""
@@ -244,12 +278,17 @@ class _Work:
             self.voice.doing(first_line(pip[1]))
 
 
-class _Packed(Value):
+class _Packed:
     """The code of one selection of files."""
 
-    selection: Selection
-    layer: Layer
-    file: Any
+    def __init__(self, selection: Selection, name: str, stamp: str, known: str, *, calm: bool) -> None:
+        self.selection, self.name, self.stamp = selection, name, stamp
+        self.known = known
+        """Digest of the tar that these files made before; empty when nobody knows."""
+        self.calm = calm
+        """Whether no file was touched just now: then the stamp tells them apart from what they are later."""
+        self.layer: Layer | None = None
+        self.file: Any = None
 
 
 class _Clock:
@@ -272,9 +311,3 @@ def _files(packed: _Packed) -> str:
 def _name(recipe: Recipe) -> str:
     """Tag of the environment."""
     return f"env-{recipe.key[:SHORT]}"
-
-
-def _key(environment: str, code: Code) -> str:
-    """What names the image in the registry for everybody who has the same environment and the same files."""
-    about = [environment, code.diff_id, dict(code.environment), dict(code.labels), code.workdir]
-    return sha256(to_json(about)).hexdigest()

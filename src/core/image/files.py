@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from hashlib import sha256
 
 from core.errors import ConfigurationError
 from core.model.value import Value
@@ -63,6 +64,15 @@ class Selection(Value):
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
+
+    @property
+    def stamp(self) -> str:
+        """The same as long as no file was touched."""
+        whole = sha256()
+        for file in self.files:
+            about = f"{file.name}\0{file.size}\0{file.executable}\0{file.link}\0{file.stamp}\n"
+            whole.update(about.encode("utf-8", "surrogateescape"))
+        return whole.hexdigest()
 
 
 def select(root: str, include: Sequence[str] = (), ignore_file: str = "", limit: int = LIMIT) -> Selection:

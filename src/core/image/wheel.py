@@ -11,11 +11,14 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
 
 from core.errors import ConfigurationError
+from core.image.remember import settled
 from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from core.image.remember import Memory
 
 _TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -34,13 +37,36 @@ class Package(Value):
         return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
 
 
-def package(name: str) -> Package:
-    """The installed package `name`; raises `ConfigurationError` for one that is not pure Python, or not installed."""
+def package(name: str, memory: Memory | None = None) -> Package:
+    """The installed package `name`; raises `ConfigurationError` for one that is not pure Python, or not installed.
+
+    Files that `memory` knows are not read again.
+    """
+    stamp, calm = _stamp(name.replace("-", "_"))
+    digest = memory.known("packages", name, stamp) if memory is not None else ""
+    if not digest:
+        digest = _digest(name)
+        if memory is not None and calm:
+            memory.keep("packages", name, stamp, digest)
+    return Package(name, _installed(name).version, digest)
+
+
+def _digest(name: str) -> str:
     whole = sha256()
     for path, data in _modules(name.replace("-", "_")):
         whole.update(f"{path}\0{len(data)}\0".encode())
         whole.update(data)
-    return Package(name, _installed(name).version, f"sha256:{whole.hexdigest()}")
+    return f"sha256:{whole.hexdigest()}"
+
+
+def _stamp(module: str) -> tuple[str, bool]:
+    """What is the same as long as no file was touched, and whether the last touch is a while ago."""
+    whole, times = sha256(), []
+    for inside, path in _files(module):
+        status = os.stat(path)
+        times += [status.st_mtime_ns, status.st_ctime_ns]
+        whole.update(f"{inside}\0{status.st_size}\0{times[-2:]}\0{status.st_ino}\n".encode())
+    return whole.hexdigest(), settled(times)
 
 
 def make_wheel(package: Package) -> bytes:
@@ -77,6 +103,14 @@ def package_of(module: str) -> str:
 
 
 def _modules(module: str) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of each file."""
+    for inside, path in _files(module):
+        with open(path, "rb") as file:
+            yield inside, file.read()
+
+
+def _files(module: str) -> Iterator[tuple[str, str]]:
+    """Name in the wheel and path of each file; raises `ConfigurationError` for what is compiled or not there."""
     spec = find_spec(module)
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
     if not folders:
@@ -90,9 +124,7 @@ def _modules(module: str) -> Iterator[tuple[str, bytes]]:
                     f"package {module!r} is compiled ({name}): it can't be packed here", "publish it"
                 )
             if not name.endswith((".pyc", ".pyo")):
-                inside = os.path.join(module, os.path.relpath(path, folders[0])).replace(os.sep, "/")
-                with open(path, "rb") as file:
-                    yield inside, file.read()
+                yield os.path.join(module, path[len(folders[0]) :].lstrip(os.sep)).replace(os.sep, "/"), path
 
 
 def _metadata(found: Distribution) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import ssl
 import time
+from threading import Lock
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
@@ -32,7 +33,7 @@ _FULL = ("no space left", "disk quota", "insufficient storage", "quota exceeded"
 
 
 class Http:
-    """Sends requests; one for each registry that a process talks to."""
+    """Sends requests, of several threads too; one for each registry that a process talks to."""
 
     def __init__(self, host: str, *, connect: float = 10, read: float = 60, tries: int = TRIES) -> None:
         """`connect` and `read` are the seconds after which a try is given up."""
@@ -41,6 +42,7 @@ class Http:
         """Requests that were sent."""
         self.sent = 0
         """Bytes of bodies that were sent."""
+        self._counting = Lock()
         self._tries = tries
         self._timeout = Timeout(connect=connect, read=read)
         self._pools: dict[str, urllib3.PoolManager] = {}
@@ -58,8 +60,9 @@ class Http:
         body = options.get("body")
         for attempt in range(1, self._tries + 1):
             last = attempt == self._tries or not again
-            self.calls += 1
-            self.sent += len(body) if body else 0
+            with self._counting:
+                self.calls += 1
+                self.sent += len(body) if body else 0
             try:
                 answer = self._pool(url).request(
                     method, url, timeout=self._timeout, retries=_FOLLOW, redirect=method in {"GET", "HEAD"}, **options
@@ -80,7 +83,7 @@ class Http:
         parts = urllib3.util.parse_url(url)
         proxy = "" if proxy_bypass(parts.host or "") else getproxies().get(parts.scheme or "", "")
         if proxy not in self._pools:
-            self._pools[proxy] = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+            self._pools[proxy] = urllib3.ProxyManager(proxy, maxsize=4) if proxy else urllib3.PoolManager(maxsize=4)
         return self._pools[proxy]
 
     def _unreachable(self, error: BaseException) -> CoreError:

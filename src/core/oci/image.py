@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from core.errors import ConfigurationError
 from core.model.nothing import NOTHING
@@ -126,10 +127,12 @@ def publish(
     if source is not None:
         for blob in image.manifest.layers:
             bring(repository, blob, source)
-    if not repository.has(layer.digest):
-        repository.upload(layer.digest, file, layer.size)
     config, manifest = derived(image, layer, changes)
-    repository.upload_bytes(config)
+    with ThreadPoolExecutor(1, "core-oci") as beside:
+        sent = beside.submit(repository.upload_bytes, config)
+        if not repository.has(layer.digest):
+            repository.upload(layer.digest, file, layer.size)
+        sent.result()
     digest = repository.put_manifest(manifest, image.manifest.media_type, tag)
     return Manifest(json.loads(manifest), digest, image.manifest.media_type)
 

@@ -17,7 +17,7 @@ from core.errors import ConfigurationError
 from core.image import voice as module
 from core.image.project import commit_of, find_project
 from core.image.recipe import make_recipe
-from core.image.remember import changes
+from core.image.remember import Memory, settled
 from core.image.requirements import Requirements
 from core.image.voice import Voice
 from core.image.wheel import make_wheel, package
@@ -53,8 +53,10 @@ def test_the_same_settings_are_the_same_environment(tmp_path: Path):
         recipe(tmp_path, "numpy", platform="linux/s390x"),
     ]
     assert len({first.key, *(each.key for each, _ in others)}) == 6
-    assert changes(str(tmp_path / "home"), "project", parts) == []
-    assert changes(str(tmp_path / "home"), "project", others[0][1]) == ["requirements"]
+    memory = Memory(str(tmp_path / "home"))
+    assert memory.changes("project", parts) == []
+    memory.save()
+    assert Memory(str(tmp_path / "home")).changes("project", others[0][1]) == ["requirements"]
 
 
 def test_a_dockerfile_counts_with_what_it_copies(tmp_path: Path):
@@ -89,6 +91,19 @@ def test_the_wheel_of_core_is_the_one_that_runs_here():
         assert f"Version: {found.version}" in wheel.read(about).decode()
     with pytest.raises(ConfigurationError, match="'no_such_thing' has no folder"):
         package("no-such-thing")
+
+
+def test_what_is_remembered_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    memory = Memory(str(tmp_path))
+    first = package("core", memory)
+    memory.save()
+    monkeypatch.setattr("core.image.wheel._digest", lambda _: "read again")
+    assert package("core", Memory(str(tmp_path))) == first
+    assert memory.known("packages", "core", "another stamp") == ""
+    (tmp_path / "images.json").write_text("no json")
+    assert package("core", Memory(str(tmp_path))).digest == "read again"
+    assert settled([5], lambda: 200_000_000)
+    assert not settled([5, 150_000_000], lambda: 200_000_000)
 
 
 def test_a_container_imports_what_this_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

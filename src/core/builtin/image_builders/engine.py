@@ -35,11 +35,14 @@ NOBODY = "1000:1000"
 def connect(host: str = "") -> Engine | None:
     """The engine at `host`, of DOCKER_HOST, or of docker's current context; None when none answers."""
     try:
-        if host or os.environ.get("DOCKER_HOST"):
-            client = docker.DockerClient(base_url=host) if host else docker.from_env()
-        else:
+        address = host or os.environ.get("DOCKER_HOST", "")
+        if not address:
             context = ContextAPI.get_current_context()
-            client = docker.DockerClient(base_url=context.Host if context else None)
+            address = (context.Host if context else "") or "unix:///var/run/docker.sock"
+            host = address
+        if address.startswith("unix://") and not os.path.exists(address.removeprefix("unix://")):
+            return None  # the SDK would leave a socket open
+        client = docker.DockerClient(base_url=host) if host else docker.from_env()
         client.ping()
     except (DockerException, RequestException, OSError):
         return None
