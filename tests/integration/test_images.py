@@ -12,7 +12,9 @@ import docker
 import pytest
 
 from core import ImageSettings, RunFailed
+from core.builtin.image_builders.docker import DockerImageBuilder
 from core.builtin.image_builders.registry import RegistryImageBuilder
+from core.builtin.image_builders.settings import BuilderSettings
 from core.builtin.orchestrators.docker import DockerOrchestrator
 from core.builtin.orchestrators.settings import DockerSettings
 from core.builtin.registries.oci import OciRegistry
@@ -116,12 +118,14 @@ def place(
 def test_a_run_makes_its_image_and_code_alone_is_sent_again(place: Place, project: Path, capfd: Any):
     run = place.flow()()
     (image,) = run.images
+    said = capfd.readouterr().err
+    assert main(["runs", "show", run.id]) == 0
+    assert f"image       {image['reference']}  (say)" in capfd.readouterr().out
     assert run.steps["say"].outputs["output"].load() == "größe"
     assert run.to_data()["images"] == {"say": image["reference"]}
     code = "import os, getpass; print(sorted(set(os.listdir()) - {'__pycache__'}), os.getuid(), getpass.getuser())"
     files = "['data ä.txt', 'flow.py', 'lib', 'pyproject.toml']"
     assert place.in_container(image["reference"], code) == f"{files} 1000 core\n"
-    said = capfd.readouterr().err
     assert "left out .env (keys and environments never travel)" in said
     place.flow()()
     assert "environment reused (unchanged)  code reused (the same 4 files)" in capfd.readouterr().err
@@ -338,3 +342,21 @@ def test_a_full_registry_is_told_and_once_it_has_room_all_is_well(
         place.flow()()
     proxy.fail()
     assert place.flow()().steps["say"].outputs["output"].load() == "much"
+
+
+@FULL
+@pytest.mark.parametrize("buildkit", [True, False])
+def test_an_engine_builds_and_pushes_all_by_itself(place: Place, project: Path, monkeypatch: Any, *, buildkit: bool):
+    if not buildkit:
+        monkeypatch.setattr("core.builtin.image_builders.engine.Buildkit.find", lambda *_: None)
+    builder = DockerImageBuilder(BuilderSettings(host=place.engine, repository="engine/own"))
+    monkeypatch.setattr(place.stack, "image_builder", builder)
+    image = ImageSettings(base_image=place.base, environment={"KIT": str(buildkit)})
+    run = place.flow(image)()
+    assert "/engine/own@sha256:" in run.images[0]["reference"]
+    (project / "lib" / "helper.py").write_text("WORD = 'changed'\n")
+    assert place.flow(image)().steps["say"].outputs["output"].load() == "changed"
+    (project / "Dockerfile").write_text(f"FROM {place.base}\nRUN echo no such thing; exit 3\n")
+    with pytest.raises(ConfigurationError, match="no such thing"):
+        place.flow(ImageSettings(dockerfile="Dockerfile"))()
+    builder.close()

@@ -105,6 +105,8 @@ def _describe(run: RunView) -> None:
     for name, value in facts.items():
         if value:
             print(f"{name:<11} {safe(str(value))}")
+    for reference, steps in _images(run).items():
+        print(f"{'image':<11} {safe(reference)}  ({safe(', '.join(steps))})")
     print()
     table(("step", "state", "time", "attempts", "outputs", "reason"), [_step(step) for step in run.steps.values()])
     told = [step for step in run.steps.values() if step.metadata]
@@ -115,6 +117,12 @@ def _describe(run: RunView) -> None:
     for step in run.steps.values():
         if step.error:
             print(f"\n{safe(step.name)} failed: {clean_lines(_error(step.error))}")
+
+
+def _images(run: RunView) -> dict[str, list[str]]:
+    """The steps that ran in each image, or will; of a step that got another when the run was resumed, the newest."""
+    newest = {step: image["reference"] for image in run.images for step in image["steps"]}
+    return {one: [step for step in newest if newest[step] == one] for one in newest.values()}
 
 
 def _step(step: StepView) -> list[str]:
