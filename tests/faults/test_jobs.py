@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import signal
-import sys
 import sysconfig
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
+import faults_harness as harness
 import pytest
 
 import core
@@ -25,16 +24,10 @@ if TYPE_CHECKING:
 
     from core.testing.engines.docker import DockerEngine
 
-_spec = importlib.util.spec_from_file_location("faults_harness", Path(__file__).with_name("harness.py"))
-harness: Any = sys.modules.get("faults_harness") or importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
-if "faults_harness" not in sys.modules:
-    sys.modules["faults_harness"] = harness
-    _spec.loader.exec_module(harness)  # type: ignore[union-attr]
-
 SHORT = "data = start(3)\n    merge([named('a')('a', data), named('b')('b', data)])"
 
 
-class Containers(harness.Table):  # type: ignore[misc]
+class Containers(harness.Table):
     """A pipeline whose steps run in containers."""
 
     def __init__(self, folder: Path, shape: str, engine: DockerEngine, image: str) -> None:

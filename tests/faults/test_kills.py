@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
 import random
 import signal
-import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
+import faults_harness as harness
 import pytest
 
 import core
 from core import Client
 from core.faults import FAILPOINTS
-
-_spec = importlib.util.spec_from_file_location("faults_harness", Path(__file__).with_name("harness.py"))
-harness: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
-sys.modules["faults_harness"] = harness
-_spec.loader.exec_module(harness)  # type: ignore[union-attr]
 
 SHAPES = list(harness.SHAPES)
 MAPPED = {"artifact.written", "step.expanded"}

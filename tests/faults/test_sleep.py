@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
+import faults_harness as harness
 import pytest
-
-_spec = importlib.util.spec_from_file_location("faults_harness", Path(__file__).with_name("harness.py"))
-harness: Any = sys.modules.get("faults_harness") or importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
-if "faults_harness" not in sys.modules:
-    sys.modules["faults_harness"] = harness
-    _spec.loader.exec_module(harness)  # type: ignore[union-attr]
 
 SLEEPS = 3 * harness.HEARTBEAT + 0.6
 LONG = """
@@ -35,7 +27,7 @@ flow()
 """
 
 
-class Sleeper(harness.Table):  # type: ignore[misc]
+class Sleeper(harness.Table):
     """A run of two steps that take a while; `sleep` when both are at work."""
 
     def __init__(self, folder: Path, workers: int) -> None:
