@@ -26,6 +26,7 @@ from core.model.states import Fault, StepState
 from core.names import locate, name_of
 from core.pact import Lent, mac_of
 from core.ports.service_connector import Credentials
+from core.pump import split
 from core.record import Recorder
 from core.source import load_source
 from core.streams import Streams
@@ -51,18 +52,19 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(TOLD))  # the first process of a container has no default
     try:
         bundle = unpack(read())
+        parent = split(bundle.shipping.log_limit // 2)
     except CoreError as error:
         sys.stderr.write(f"{explain(error)}\n")
         code = UNTOLD if isinstance(error, InfrastructureError) else UNUSABLE
     else:
-        code = _attempted(bundle)
+        code = _attempted(bundle, parent)
     sys.stdout.flush()
     os._exit(code)  # what a step left at work ends with it
 
 
-def _attempted(bundle: Bundle) -> int:
+def _attempted(bundle: Bundle, parent: int) -> int:
     try:
-        return Attempt(bundle).run()
+        return Attempt(bundle, parent).run()
     except CoreError as error:
         sys.stderr.write(f"{explain(error)}\n")
         return UNRECORDED if isinstance(error, InfrastructureError) else UNUSABLE
@@ -136,8 +138,9 @@ class Witness(Recorder):
 class Attempt:
     """What a job is there for."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
+    def __init__(self, bundle: Bundle, parent: int) -> None:
+        """`parent` is the pid of the process without which it is nobody's."""
+        self._bundle, self._parent = bundle, parent
 
     def run(self) -> int:
         """Perform it, record what became of it, and give the exit code."""
@@ -174,7 +177,7 @@ class Attempt:
         try:
             with interrupts:
                 witness.interrupt = interrupts.cancel
-                _watch(bundle.deadline, bundle.shipping.grace)
+                _watch(bundle.deadline, bundle.shipping.grace, self._parent)
                 result = perform(bench, bundle.task(spec_of(bundle)))
                 interrupts.hold()
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its end is being recorded
@@ -252,12 +255,12 @@ def lend(component: Any, credentials: Mapping[str, Any] | None, job: str = "", k
         component.credentials = Lent(Credentials(**credentials), component, job, key)
 
 
-def _watch(deadline: float, grace: float) -> None:
-    """End this process when its time is over, whether the driver lives or not."""
+def _watch(deadline: float, grace: float, parent: int) -> None:
+    """End this process when its time is over, whether the driver lives or not, or its parent was killed."""
 
     def watch() -> None:
-        while (left := deadline - time.time()) > 0:
-            time.sleep(min(left, 60.0))  # clocks are set, machines sleep
+        while (left := deadline - time.time()) > 0 and os.getppid() == parent:
+            time.sleep(min(left, 1.0))
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(grace)
         os._exit(TOLD)
