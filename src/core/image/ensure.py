@@ -9,6 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from time import perf_counter
 
+from core.errors import InfrastructureError
 from core.image.base import pinned
 from core.image.files import select
 from core.image.layer import write_layer
@@ -210,11 +211,19 @@ class _Work:
         return self.wish.builder.find(tag, registry)
 
     def pin(self, name: str) -> str:
-        """An image by digest; each tag is asked for once."""
+        """An image by digest; each tag is asked for once. While its registry is away, it is what it was before."""
         if name not in self._bases:
             self.voice.doing(f"asking for the digest of {name}")
             registry = self.wish.registry
-            self._bases[name] = self.wish.builder.base(name, registry) or str(pinned(name, registry))
+            try:
+                found = self.wish.builder.base(name, registry) or str(pinned(name, registry))
+            except InfrastructureError as error:
+                found = self.memory.known("bases", name, "")
+                if not found:
+                    raise
+                self.voice.say("base", f"{name} as it was last seen, for {error.message}")
+            self.memory.keep("bases", name, "", found)
+            self._bases[name] = found
         return self._bases[name]
 
     def packed(self, settings: ImageSettings) -> _Packed:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core import ImageSettings
+from core.builtin.image_builders.registry import RegistryImageBuilder
 from core.builtin.image_builders.verdict import build_error
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, InfrastructureError
 from core.image import voice as module
+from core.image.ensure import Wish, ensure_images
 from core.image.project import commit_of, find_project
 from core.image.recipe import make_recipe
 from core.image.remember import Memory, settled
@@ -106,6 +108,22 @@ def test_what_is_remembered_is_read_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert not settled([5, 150_000_000], lambda: 200_000_000)
 
 
+def test_a_base_whose_registry_is_away_is_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("core.oci.http.FIRST", 0.001)
+    name, said = "127.0.0.1:9/team/base:1", list[str]()
+    spec = StepSpec("m:f", "f", print, str(tmp_path))
+    ready = ImageSettings(base_image=name, skip_build=True)
+    wish = Wish({"f": spec}, "flow", ready, None, RegistryImageBuilder(), (), str(tmp_path), lambda data, _: data)
+    with pytest.raises(InfrastructureError, match="can't be reached"):
+        ensure_images(wish, Voice(said.append))
+    memory = Memory(str(tmp_path))
+    memory.keep("bases", name, "", f"127.0.0.1:9/team/base@{DIGEST}")
+    memory.save()
+    (made,) = ensure_images(wish, Voice(said.append))
+    assert made.reference == f"127.0.0.1:9/team/base@{DIGEST}"
+    assert f"{name} as it was last seen, for registry '127.0.0.1:9' can't be reached" in said[0]
+
+
 def test_a_container_imports_what_this_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "src").mkdir()
     (tmp_path / "pyproject.toml").touch()
@@ -139,16 +157,19 @@ def test_a_failed_build_is_told_by_its_last_lines():
 
 
 def test_what_takes_long_is_told(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "FIRST", 0.05)
+    monkeypatch.setattr(module, "FIRST", 0.2)
     monkeypatch.setattr(module, "THEN", 0.2)
     said: list[str] = []
     with Voice(said.append) as voice:
         voice.doing("quick")
         voice.doing("")
-        time.sleep(0.1)
+        time.sleep(0.25)
         assert said == []
         voice.doing("slow")
-        time.sleep(0.4)
+        end = time.monotonic() + 20
+        while len(said) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
         voice.say("image", "made")
-    assert [line.split()[0] for line in said] == ["slow", "slow", "image"]
+    words = [line.split()[0] for line in said]
+    assert (words[:2], words[-1]) == (["slow", "slow"], "image")
     assert said[1].endswith(" s")
