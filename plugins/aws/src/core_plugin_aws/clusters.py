@@ -50,7 +50,12 @@ def token(session: Any, settings: Mapping[str, str], cluster: str) -> str:
     """What EKS takes for a bearer token: a presigned `GetCallerIdentity` that names the cluster."""
     sts, region = client(session, "sts", settings), region_of(session, settings)
     signer = RequestSigner(
-        sts.meta.service_model.service_id, region, "sts", "v4", session.get_credentials(), session.events
+        sts.meta.service_model.service_id,
+        region,
+        "sts",
+        "v4",
+        session.get_credentials(),
+        session.get_component("event_emitter"),
     )
     request = {
         "method": "GET",

@@ -18,7 +18,7 @@ from core_plugin_aws.uri import registry_host
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from boto3 import Session
+    from botocore.session import Session
 
 
 PAGE = 1000

@@ -1,4 +1,4 @@
-"""Sessions of boto3 by auth method: own keys, a role's, a user's short-lived ones, federated ones."""
+"""Sessions of botocore by auth method: own keys, a role's, a user's short-lived ones, federated ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.errors import ConfigurationError, NotFoundError
 from core.mask import add_secret
 from core.model.value import Value
 from core_plugin_aws.policy import WHOLE
-from core_plugin_aws.shared import boto3_session
+from core_plugin_aws.shared import session_of
 from core_plugin_aws.trouble import asked
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Lent(Value):
     """A session and how long its keys live."""
 
     session: Any
-    """Of boto3."""
+    """Of botocore."""
     expires_at: float | None = None
     """Seconds since 1970; None: not known, or never."""
     as_they_are: bool = False
@@ -46,8 +46,8 @@ def own(settings: Mapping[str, str]) -> Lent:
     def make() -> Any:
         if key:
             keys = key, settings["aws_secret_access_key"], settings.get("aws_session_token") or None
-            return boto3_session(*keys, region=region)
-        session = boto3_session(profile=settings.get("profile_name") or None, region=region)
+            return session_of(*keys, region=region)
+        session = session_of(profile=settings.get("profile_name") or None, region=region)
         if session.get_credentials() is None:
             message = "AWS: this machine has no credentials: no environment, no profile, no role"
             raise NotFoundError(message, "set AWS_PROFILE, or register the connector with another --auth-method")
@@ -62,12 +62,12 @@ def client(session: Any, service: str, settings: Mapping[str, str], region: str 
     """A client of `service`."""
     where = region or region_of(session, settings, needed=service in {"eks", "ecr"})
     options = {"region_name": where or "us-east-1", "endpoint_url": settings.get("endpoint_url") or None}
-    return asked(f"use {service}", lambda: session.client(service, config=CONFIG, **options))
+    return asked(f"use {service}", lambda: session.create_client(service, config=CONFIG, **options))
 
 
 def region_of(session: Any, settings: Mapping[str, str], *, needed: bool = True) -> str:
     """The connector's region, or else the session's; raises `NotFoundError` when it is needed and not known."""
-    region = settings.get("region") or session.region_name or ""
+    region = settings.get("region") or session.get_config_variable("region") or ""
     if needed and not region:
         hint = "give the connector one: `core service-connector update NAME --region=eu-west-1`"
         raise NotFoundError("AWS: no region is known", hint)
@@ -110,9 +110,9 @@ def _lent(answer: Mapping[str, Any], base: Lent, settings: Mapping[str, str]) ->
     given = answer["Credentials"]
     add_secret(given["SecretAccessKey"])
     add_secret(given["SessionToken"])
-    region = settings.get("region") or base.session.region_name
+    region = settings.get("region") or base.session.get_config_variable("region")
     keys = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
-    return Lent(boto3_session(*keys, region=region), given["Expiration"].timestamp())
+    return Lent(session_of(*keys, region=region), given["Expiration"].timestamp())
 
 
 def seconds(settings: Mapping[str, str], what: str) -> int:

@@ -20,12 +20,11 @@ def sharing(session: Any) -> Any:
     return session
 
 
-def boto3_session(*keys: str | None, profile: str | None = None, region: str | None = None) -> Any:
-    """A session of boto3 with these keys (access key, secret, token), or with those of a profile or of this machine."""
-    import boto3  # the S3 store does without
-
-    inner = sharing(botocore.session.Session())
-    session = boto3.Session(*keys, botocore_session=inner, profile_name=profile, region_name=region)
-    paths = inner.get_component("data_loader").search_paths
-    paths[:] = dict.fromkeys(paths)  # each session adds boto3's own
+def session_of(*keys: str | None, profile: str | None = None, region: str | None = None) -> Any:
+    """A session of botocore with these keys (access key, secret, token), or with a profile's or this machine's."""
+    session = sharing(botocore.session.Session(profile=profile))
+    if keys:
+        session.set_credentials(*keys)
+    if region:
+        session.set_config_variable("region", region)
     return session
