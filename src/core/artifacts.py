@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
+from core.digest.file import hash_file
 from core.errors import CorruptDataError, NotFoundError, OutputError, UntrustedPickleError
 from core.faults import failpoint
 from core.model.artifact import ArtifactRef
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from core.errors import CoreError
     from core.ports.artifact_store import ArtifactStore, Upload
     from core.ports.materializer import Materializer, Materializers
+    from core.transfer import Fetching, Sending
 
 INLINE_LIMIT = 8192
 """Bytes up to which a value stays in the reference: a row of SQLite costs less than a new file there."""
@@ -30,6 +32,8 @@ SLICE = 4 << 20
 """Bytes handed to a store at once."""
 MEMORY_LIMIT = 8 << 20
 """Bytes of a remote blob up to which it is loaded into memory, not into a temporary file."""
+SMALL = 1 << 20
+"""Bytes that the blobs of an artifact have on average, up to which many of them come at a time from a remote store."""
 
 AGAIN = "run the step that made it again: `core run FILE:PIPELINE --no-cache STEP`"
 
@@ -41,13 +45,15 @@ def save(
     materializers: Materializers,
     name: str | None = None,
     limit: int = INLINE_LIMIT,
+    sending: Sending | None = None,
 ) -> ArtifactRef:
     """Store `value` with its materializer (the one called `name` if given); up to `limit` bytes stay in the reference.
 
+    With `sending` it is not published yet when this returns: the caller waits for `sending.done()`.
     Raises `OutputError` when the value cannot be stored, `StoreError` when the store cannot be written.
     """
     materializer = materializers.for_value(value, name)
-    sink = Sink(store, materializers, limit, [])
+    sink = Sink(store, materializers, limit, [], sending, within=sending is not None)
     try:
         materializer.save(value, sink)
         digest, inline = sink.finish()
@@ -78,49 +84,42 @@ def load(
     `trusted` says whether the tracking store recorded a digest; it is asked only for materializers that unpickle.
     Raises `CorruptDataError`, `NotFoundError`, `StoreError`, `UntrustedPickleError`, `PluginError`.
     """
-    return _load(_Shelf(store, materializers, trusted, ref), ref.materializer, ref.type, ref.digest, ref.inline)
+    ahead = _ahead(ref, store)
+    try:
+        shelf = _Shelf(store, materializers, trusted, ref, ahead or store)
+        return _load(shelf, ref.materializer, ref.type, ref.digest, ref.inline)
+    finally:
+        if ahead is not None:
+            ahead.close()
+
+
+def _ahead(ref: ArtifactRef, store: ArtifactStore) -> Fetching | None:
+    """What brings the parts of `ref` here before they are wanted; None where that gains nothing."""
+    if len(ref.parts) < 2 or not store.many or ref.size > SMALL * len(ref.parts):
+        return None
+    from core.transfer import Fetching  # start-up time: only artifacts of many blobs
+
+    return Fetching(store, ref.parts)
 
 
 def read_bytes(ref: ArtifactRef, store: ArtifactStore) -> bytes:
     """The verified bytes of `ref` itself, without those of its parts."""
     if ref.inline is not None:
-        _verify(blake3(ref.inline).hexdigest(), ref.digest, ref, store.uri)
+        verify(blake3(ref.inline).hexdigest(), ref.digest, ref, store.uri)
         return ref.inline
-    with _open(ref.digest, ref, store) as file:
+    with open_blob(ref.digest, ref, store) as file:
         data = file.read()
-    _verify(blake3(data).hexdigest(), ref.digest, ref, store.uri)
+    verify(blake3(data).hexdigest(), ref.digest, ref, store.uri)
     return data
 
 
-def missing(outputs: Mapping[str, ArtifactRef], store: ArtifactStore) -> str:
-    """Which of `outputs` this store does not have, wherever it was stored then: a moved home keeps its results."""
-    for name, ref in outputs.items():
-        blobs = ref.parts if ref.inline is not None else (ref.digest, *ref.parts)
-        if not all(store.exists(digest) for digest in blobs):
-            elsewhere = f" (it was stored in {ref.store})" if ref.store != store.uri else ""
-            return f"stored output {name} is missing from {store.uri}{elsewhere}"
-    return ""
+def sender(store: ArtifactStore) -> Sending | None:
+    """What publishes many blobs at a time, where each costs the way to another machine; else None."""
+    if not store.many:
+        return None
+    from core.transfer import Sending  # start-up time: only values of several blobs
 
-
-def copy(ref: ArtifactRef, source: ArtifactStore, target: ArtifactStore) -> None:
-    """Bring the blobs of `ref` that `target` lacks there from `source`, verified on the way.
-
-    Raises `NotFoundError`, `CorruptDataError`, `StoreError`; what is damaged is not published.
-    """
-    for digest in ref.parts if ref.inline is not None else (ref.digest, *ref.parts):
-        if target.exists(digest):
-            continue
-        with _open(digest, ref, source) as file:
-            upload, hasher = target.begin(), blake3()
-            try:
-                while data := file.read(SLICE):
-                    hasher.update(data)
-                    upload.write(data)
-                _verify(hasher.hexdigest(), digest, ref, source.uri)
-                upload.commit(digest)
-            except BaseException:
-                upload.abort()
-                raise
+    return Sending()
 
 
 def _preview(materializer: Materializer, value: Any) -> Mapping[str, Any]:
@@ -133,9 +132,22 @@ def _preview(materializer: Materializer, value: Any) -> Mapping[str, Any]:
 class Sink:
     """The `Writer` of one blob: keeps bytes in memory up to `limit`, then hashes them on their way into the store."""
 
-    __slots__ = ("_chunks", "_hash", "_held", "_limit", "_materializers", "_store", "_upload", "parts", "size")
+    __slots__ = ("_chunks", "_hash", "_held", "_limit", "_materializers", "_sending", "_store", "_upload", "_within",
+                 "parts", "size")  # fmt: skip
 
-    def __init__(self, store: ArtifactStore, materializers: Materializers, limit: int, parts: list[str]) -> None:
+    def __init__(
+        self,
+        store: ArtifactStore,
+        materializers: Materializers,
+        limit: int,
+        parts: list[str],
+        sending: Sending | None = None,
+        *,
+        within: bool = False,
+    ) -> None:
+        """`within` another blob, or several, whose owner waits until all that `sending` publishes is there."""
+        self._sending = sending
+        self._within = within
         self._store = store
         self._materializers = materializers
         self._limit = limit
@@ -164,7 +176,8 @@ class Sink:
     def child(self, value: Any) -> dict[str, Any]:
         """Store `value` with its own materializer: its bytes in the returned plain data when few, else a blob."""
         materializer = self._materializers.for_value(value)
-        sink = Sink(self._store, self._materializers, self._limit, self.parts)
+        self._sending = self._sending or sender(self._store)
+        sink = Sink(self._store, self._materializers, self._limit, self.parts, self._sending, within=True)
         try:
             materializer.save(value, sink)
             digest, inline = sink.finish()
@@ -186,16 +199,24 @@ class Sink:
 
     def finish(self) -> tuple[str, bytes | None]:
         """Digest of the bytes, now published; and the bytes themselves when they stayed in memory."""
+        if self._sending is not None and not self._within:
+            self._sending.done()
+            self._sending.close()
         if self._upload is None:
             data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
             return "blake3:" + blake3(data).hexdigest(), data
         failpoint("artifact.written")
         digest: str = "blake3:" + self._hash.hexdigest()
-        self._upload.commit(digest)
+        if self._sending is not None and self._within:
+            self._sending.commit(self._upload, digest)
+        else:
+            self._upload.commit(digest)
         return digest, None
 
     def abort(self) -> None:
         """Drop what was written; nothing of it becomes visible."""
+        if self._sending is not None and not self._within:
+            self._sending.close()
         if self._upload is not None:
             self._upload.abort()
 
@@ -230,6 +251,8 @@ class _Shelf(NamedTuple):
     materializers: Materializers
     trusted: Callable[[str], bool]
     ref: ArtifactRef
+    source: ArtifactStore | Fetching
+    """What opens blobs."""
 
 
 def _load(shelf: _Shelf, by: str, kind: str, digest: str, inline: bytes | None, *, within: bool = False) -> Any:
@@ -241,7 +264,7 @@ def _load(shelf: _Shelf, by: str, kind: str, digest: str, inline: bytes | None, 
             "a pickle can run code when it is loaded: load it only with the tracking store of the run that made it",
         )
     if inline is not None and not within:
-        _verify(blake3(inline).hexdigest(), digest, shelf.ref, "the tracking store")
+        verify(blake3(inline).hexdigest(), digest, shelf.ref, "the tracking store")
     source = _Source(shelf, kind, digest, inline)
     if inline is not None:
         return materializer.load(source)
@@ -270,15 +293,24 @@ class _Source:
         shelf = self._shelf
         self._path = shelf.store.path(self._digest)
         if self._path is not None:
-            self._check(_hash_file(self._path, self._digest, shelf))
+            self._check(self._hash(self._path))
             return
-        with _open(self._digest, shelf.ref, shelf.store) as file:
+        with open_blob(self._digest, shelf.ref, shelf.store, shelf.source) as file:
             head = file.read(MEMORY_LIMIT + 1)
             if len(head) <= MEMORY_LIMIT:
                 self._check(blake3(head).hexdigest())
                 self._data = head
             else:
                 self._check(self._download(head, file))
+
+    def _hash(self, path: str) -> str:
+        try:
+            return hash_file(path)
+        except FileNotFoundError:
+            raise _missing(self._digest, self._shelf.ref, self._shelf.store) from None
+        except OSError as error:
+            named = _named(self._digest, self._shelf.ref)
+            raise CorruptDataError(f"{named} cannot be read from {self._shelf.store.uri}: {error}", AGAIN) from error
 
     def _download(self, head: bytes, file: BinaryIO) -> str:
         import os  # start-up time: beside tempfile, only for big remote blobs
@@ -295,7 +327,7 @@ class _Source:
         return hasher.hexdigest()
 
     def _check(self, found: str) -> None:
-        _verify(found, self._digest, self._shelf.ref, self._shelf.store.uri)
+        verify(found, self._digest, self._shelf.ref, self._shelf.store.uri)
 
     def close(self) -> None:
         """Remove the temporary file; a memory map of it lives on."""
@@ -332,36 +364,12 @@ class _Source:
         return _load(self._shelf, data["by"], data["type"], self._digest, inline, within=True)
 
 
-def _hash_file(path: str, digest: str, shelf: _Shelf) -> str:
-    import mmap  # start-up time: only blobs in files come here
-    import os  # start-up time: the same
-
+def open_blob(
+    digest: str, ref: ArtifactRef, store: ArtifactStore, source: Fetching | ArtifactStore | None = None
+) -> BinaryIO:
+    """The blob's file, through `source` where something else than the store opens it; raises `NotFoundError`."""
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < OVERLAP:
-                return blake3(file.read()).hexdigest()
-            # An explicit number of threads: the library's own pool (AUTO) would not survive a fork.
-            hasher = blake3(max_threads=min(os.cpu_count() or 1, 8))
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole, memoryview(whole) as view:
-                step = 8 * SLICE
-                for start in range(0, size, step):
-                    with view[start : start + step] as window:
-                        hasher.update(window)
-                    if hasattr(whole, "madvise"):
-                        whole.madvise(mmap.MADV_DONTNEED, start, min(step, size - start))  # keeps memory flat
-            return hasher.hexdigest()
-    except FileNotFoundError:
-        raise _missing(digest, shelf.ref, shelf.store) from None
-    except OSError as error:
-        raise CorruptDataError(
-            f"{_named(digest, shelf.ref)} cannot be read from {shelf.store.uri}: {error}", AGAIN
-        ) from error
-
-
-def _open(digest: str, ref: ArtifactRef, store: ArtifactStore) -> BinaryIO:
-    try:
-        return store.open(digest)
+        return (source or store).open(digest)
     except NotFoundError:
         raise _missing(digest, ref, store) from None
 
@@ -380,7 +388,8 @@ def of_step(error: CoreError, output: str, step: str) -> CoreError:
     return type(error)(f"output {output!r} of step {step!r}: {error.message}", error.hint.replace("STEP", step))
 
 
-def _verify(found: str, digest: str, ref: ArtifactRef, where: str) -> None:
+def verify(found: str, digest: str, ref: ArtifactRef, where: str) -> None:
+    """Raise `CorruptDataError` where the bytes that were `found` are not those of `digest`."""
     if "blake3:" + found != digest:
         raise CorruptDataError(
             f"{_named(digest, ref)} in {where} holds other bytes: they hash to blake3:{found}", AGAIN

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import abc
+from functools import partial
 
-from core.artifacts import save
+from core.artifacts import save, sender
 from core.conform import describe
 from core.errors import OutputError
 from core.model.spec import MAX_ITEMS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from core.model.artifact import ArtifactRef
@@ -28,6 +29,19 @@ def save_items(
 
     `what` names the output in errors. Raises `OutputError` for what is no list, for too many, and as `save` does.
     """
+    sending = sender(store)
+    if sending is None:
+        return _saved(value, depth, what, partial(save, store=store, materializers=materializers, limit=limit))
+    keep = partial(save, store=store, materializers=materializers, limit=limit, sending=sending)
+    try:
+        found = _saved(value, depth, what, keep)
+        sending.done()
+    finally:
+        sending.close()
+    return found
+
+
+def _saved(value: Any, depth: int, what: str, keep: Callable[[Any], ArtifactRef]) -> dict[str, ArtifactRef]:
     found: dict[str, ArtifactRef] = {}
     for place, item in _places(value, depth, "", what):
         if len(found) == MAX_ITEMS:
@@ -36,7 +50,7 @@ def save_items(
                 "return fewer, larger items, such as one for each batch",
             )
         try:
-            found[place] = save(item, store=store, materializers=materializers, limit=limit)
+            found[place] = keep(item)
         except OutputError as error:
             raise OutputError(f"item {place} of {what}: {error.message}", error.hint) from error
     return found

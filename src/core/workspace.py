@@ -351,7 +351,7 @@ class Workspace:
         Raises `ConfigurationError` for what lies in a store that this home can't reach, and `UntrustedPickleError` for
         pickles of others.
         """
-        from core.artifacts import missing  # start-up time: only a resumed run asks
+        from core.carry import missing  # start-up time: only a resumed run asks
 
         if missing(outputs, self.stack.artifact_store) and not self.reach.readable(outputs):
             return False

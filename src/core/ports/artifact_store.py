@@ -63,6 +63,8 @@ class ArtifactStore(Component, ABC):
     type: ClassVar[str] = "artifact_store"
     uri: str
     """Where the blobs lie; equal URIs mean the same store."""
+    many: bool = False
+    """Whether threads may read and publish many blobs at a time, and gain by it: each costs the way to a far server."""
 
     @property
     def shared(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.artifacts import load, missing
+from core.artifacts import load
+from core.carry import missing
 from core.errors import InfrastructureError
 from core.execute import Task, begin, call_hook, conclude
 from core.faults import failpoint

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from core.artifacts import copy, missing
 from core.builtin.stores.local import LocalArtifactStore
+from core.carry import copy, missing
 from core.errors import ConfigurationError, CoreError, CorruptDataError, NotFoundError
 from core.stack.build import build, shelf_of
 

@@ -48,6 +48,9 @@ class S3ArtifactStore(FsspecArtifactStore):
     def _protocols(self) -> set[str]:
         return {"s3"}
 
+    def _in_threads(self) -> bool:
+        return True
+
     @property
     def fs(self) -> Any:
         """This process's own s3fs: neither its event loop nor its connections survive a fork."""

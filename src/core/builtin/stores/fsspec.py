@@ -58,6 +58,7 @@ class FsspecArtifactStore(ArtifactStore):
         self.root = self._begin()
         self.atomic = bool(self._protocols() & ATOMIC)
         self.remote = not self._protocols() & HERE  # type: ignore[misc] # here it hangs on the URL
+        self.many = self.remote and self._in_threads()
 
     @property
     def fs(self) -> Any:
@@ -77,6 +78,10 @@ class FsspecArtifactStore(ArtifactStore):
 
     def _protocols(self) -> set[str]:
         return {self.fs.protocol} if isinstance(self.fs.protocol, str) else set(self.fs.protocol)
+
+    def _in_threads(self) -> bool:
+        """Whether the file system may be used by many threads: those that run on an event loop of their own may."""
+        return bool(getattr(self.fs, "async_impl", False))
 
     def _trouble(self, doing: str, error: Exception) -> StoreError:
         """The error to raise for one of the file system, which came while `doing`."""

@@ -1,0 +1,99 @@
+"""Artifacts in a bucket of AWS on this machine: `carried.py large|small AWS ROUNDS SIZE`; seconds of core and of plain s3fs, in turn.
+
+`large`: one artifact of SIZE MB there and back, its digest verified. `small`: 1,000 arrays of SIZE bytes in a list, there
+and back, against a loop that puts, then gets, one after another. AWS is JSON: `endpoint`, `keys` (two), `region`, `bucket`.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+
+import numpy as np
+from s3fs import S3FileSystem
+
+from core.artifacts import load, save
+from core.builtin.materializers.table import MaterializerTable
+from core.ports.service_connector import Credentials
+from core_plugin_aws.s3_store import S3ArtifactStore
+from core_plugin_aws.settings import S3Settings
+
+COUNT = int(os.environ.get("BENCH_COUNT", "1000"))
+TABLE = MaterializerTable()
+
+
+def timed(work):
+    """Seconds that `work()` takes, and what it gives."""
+    began = time.perf_counter()
+    made = work()
+    return time.perf_counter() - began, made
+
+
+class Bucket:
+    """The same bucket by both ways."""
+
+    def __init__(self, endpoint, keys, region, bucket):
+        self.name, (key, secret) = bucket, keys
+        self.plain = S3FileSystem(key=key, secret=secret, endpoint_url=endpoint, client_kwargs={"region_name": region})
+        values = {"access_key_id": key, "secret_access_key": secret, "region": region, "endpoint_url": endpoint}
+        self.store = S3ArtifactStore(S3Settings(path=f"s3://{bucket}/core"))
+        self.store.credentials = lambda: Credentials("s3-bucket", "", values)
+
+    def ours(self, value):
+        """Seconds to save and to load."""
+        there, ref = timed(lambda: save(value, store=self.store, materializers=TABLE))
+        back, again = timed(lambda: load(ref, store=self.store, materializers=TABLE, trusted=lambda _: False))
+        assert all(map(np.array_equal, again, value)) if isinstance(value, list) else np.array_equal(again, value)
+        return there, back
+
+    def one_file(self, path):
+        """Seconds of s3fs's put and get."""
+        there, _ = timed(lambda: self.plain.put(path, f"{self.name}/plain/file"))
+        back, _ = timed(lambda: self.plain.get(f"{self.name}/plain/file", f"{path}.back"))
+        return there, back
+
+    def loop(self, value):
+        """Seconds of putting and of getting one after another."""
+
+        def put():
+            for number, item in enumerate(value):
+                self.plain.pipe_file(f"{self.name}/plain/{number}", item.tobytes())
+
+        def get():
+            return [np.frombuffer(self.plain.cat_file(f"{self.name}/plain/{number}")) for number in range(len(value))]
+
+        there, _ = timed(put)
+        back, again = timed(get)
+        assert all(map(np.array_equal, again, value))
+        return there, back
+
+    def empty(self):
+        """Remove what both left."""
+        self.plain.invalidate_cache()
+        for folder in ("plain", "core"):
+            self.plain.rm(f"{self.name}/{folder}", recursive=True)
+
+
+def large(bucket, number, megabytes):
+    value = np.random.default_rng(number).integers(0, 255, megabytes * 10**6, np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        value.tofile(path)
+        theirs = bucket.one_file(path)
+    return bucket.ours(value), theirs
+
+
+def small(bucket, number, size):
+    value = list(np.random.default_rng(number).normal(size=(COUNT, size // 8)))
+    return bucket.ours(value), bucket.loop(value)
+
+
+if __name__ == "__main__":
+    what, told, rounds, size = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    bucket = Bucket(**told)
+    found = []
+    for number in range(rounds + 1):
+        found += [{"large": large, "small": small}[what](bucket, number, size)]
+        bucket.empty()
+    os.write(1, json.dumps(found[1:]).encode() + b"\n")
