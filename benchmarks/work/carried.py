@@ -1,7 +1,7 @@
-"""Artifacts in a bucket of AWS on this machine: `carried.py large|small AWS ROUNDS SIZE`; seconds of core and of plain s3fs, in turn.
+"""Artifacts in a bucket: `carried.py large|small AWS ROUNDS SIZE COUNT`; prints seconds of core and of s3fs, in turn.
 
-`large`: one artifact of SIZE MB there and back, its digest verified. `small`: 1,000 arrays of SIZE bytes in a list, there
-and back, against a loop that puts, then gets, one after another. AWS is JSON: `endpoint`, `keys` (two), `region`, `bucket`.
+`large`: one of SIZE MB there and back, its digest verified. `small`: COUNT arrays of SIZE bytes in a list, there and
+back, against a loop that puts, then gets, one after another. AWS is JSON: `endpoint`, `keys` (two), `region`, `bucket`.
 """
 
 import json
@@ -19,7 +19,6 @@ from core.ports.service_connector import Credentials
 from core_plugin_aws.s3_store import S3ArtifactStore
 from core_plugin_aws.settings import S3Settings
 
-COUNT = int(os.environ.get("BENCH_COUNT", "1000"))
 TABLE = MaterializerTable()
 
 
@@ -75,7 +74,8 @@ class Bucket:
             self.plain.rm(f"{self.name}/{folder}", recursive=True)
 
 
-def large(bucket, number, megabytes):
+def large(bucket, number, megabytes, _count):
+    """Seconds of both."""
     value = np.random.default_rng(number).integers(0, 255, megabytes * 10**6, np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "file")
@@ -84,16 +84,17 @@ def large(bucket, number, megabytes):
     return bucket.ours(value), theirs
 
 
-def small(bucket, number, size):
-    value = list(np.random.default_rng(number).normal(size=(COUNT, size // 8)))
+def small(bucket, number, size, count):
+    """Seconds of both."""
+    value = list(np.random.default_rng(number).normal(size=(count, size // 8)))
     return bucket.ours(value), bucket.loop(value)
 
 
 if __name__ == "__main__":
-    what, told, rounds, size = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    what, told, rounds, size, count = sys.argv[1], json.loads(sys.argv[2]), *map(int, sys.argv[3:])
     bucket = Bucket(**told)
     found = []
     for number in range(rounds + 1):
-        found += [{"large": large, "small": small}[what](bucket, number, size)]
+        found += [{"large": large, "small": small}[what](bucket, number, size, count)]
         bucket.empty()
     os.write(1, json.dumps(found[1:]).encode() + b"\n")

@@ -169,6 +169,20 @@ def test_a_store_that_nobody_listens_at(s3):
         put(store, b"x")
 
 
+@pytest.mark.parametrize(
+    "size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1, 2 << 20, (3 << 20) - 1, 3 << 20, (5 << 20) + 1]
+)
+def test_parts_come_whole_and_in_order(store, proxy, monkeypatch, size):
+    monkeypatch.setattr(reading, "PART", 1 << 20)
+    data = os.urandom(size)
+    digest, read = put(store, data), bytearray()
+    with store.open(digest) as file:
+        while piece := file.read(300_000):
+            read += piece
+    assert read == data
+    assert proxy.count("GET") == -(-size // (1 << 20))
+
+
 def test_parts_side_by_side_go_on_where_they_broke(store, proxy, monkeypatch):
     monkeypatch.setattr(reading, "PART", 1 << 20)
     data = os.urandom((3 << 20) + 12345)

@@ -41,7 +41,7 @@ class Reader(io.RawIOBase):
         """The file, once its first part is here; raises `FileNotFoundError`."""
         self._ask()
         self._advance()
-        return io.BytesIO(self._now) if self._next >= self._size else io.BufferedReader(self, AT_ONCE)
+        return io.BufferedReader(self, AT_ONCE) if self._coming else io.BytesIO(self._now)
 
     def readable(self) -> bool:
         """Always."""

@@ -87,10 +87,12 @@ class PatientS3(S3FileSystem):  # type: ignore[misc]
 
         Raises `FileNotFoundError`.
         """
-        data, size = bytearray(), start
+        data, size = bytearray(), 0
 
         async def once() -> None:
             nonlocal size
+            if size and len(data) == min(length, size - start):
+                return  # only its end broke
             part = f"bytes={start + len(data)}-{start + length - 1}"
             async with asyncio.timeout(self.request_timeout) as clock:
                 answer = await S3FileSystem._call_s3(self, "get_object", Bucket=bucket, Key=key, Range=part)
@@ -103,8 +105,8 @@ class PatientS3(S3FileSystem):  # type: ignore[misc]
         try:
             await self.patience.call_async(once)
         except OSError as error:
-            if any(code_of(one) in {"InvalidRange", "416"} for one in chain(error)):
-                return data, size  # it is empty, or all of it came before the connection broke
+            if start == 0 and any(code_of(one) in {"InvalidRange", "416"} for one in chain(error)):
+                return data, 0  # it is empty
             raise
         return data, size
 
