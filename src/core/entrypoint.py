@@ -25,6 +25,7 @@ from core.model.event import EventKind
 from core.model.states import Fault, StepState
 from core.names import locate, name_of
 from core.pact import Lent, mac_of
+from core.pool.death import overdue
 from core.ports.service_connector import Credentials
 from core.pump import split
 from core.record import Recorder
@@ -141,6 +142,7 @@ class Attempt:
     def __init__(self, bundle: Bundle, parent: int) -> None:
         """`parent` is the pid of the process without which it is nobody's."""
         self._bundle, self._parent = bundle, parent
+        self._late = False  # its time is over
 
     def run(self) -> int:
         """Perform it, record what became of it, and give the exit code."""
@@ -177,7 +179,7 @@ class Attempt:
         try:
             with interrupts:
                 witness.interrupt = interrupts.cancel
-                _watch(bundle.deadline, bundle.shipping.grace, self._parent)
+                self._watch(bundle.deadline, bundle.shipping.grace)
                 result = perform(bench, bundle.task(spec_of(bundle)))
                 interrupts.hold()
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its end is being recorded
@@ -187,9 +189,24 @@ class Attempt:
             return Result(StepState.FAILED, {}, error, fault)
         except KeyboardInterrupt as error:
             result = Result(StepState.CANCELLED, {}, error)
+        if isinstance(result.error, Terminated) and self._late:
+            return result._replace(state=StepState.FAILED, error=overdue(bundle.node.id), fault=Fault.USER)
         if isinstance(result.error, Terminated):
             return result._replace(state=StepState.PREEMPTED, fault=Fault.INFRASTRUCTURE)
         return result
+
+    def _watch(self, deadline: float, grace: float) -> None:
+        """End this process when its time is over, whether the driver lives or not, or its parent was killed."""
+
+        def watch() -> None:
+            while (left := deadline - time.time()) > 0 and os.getppid() == self._parent:
+                time.sleep(min(left, 1.0))
+            self._late = deadline <= time.time()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(grace)
+            os._exit(TOLD)
+
+        Thread(target=watch, name="core-deadline", daemon=True).start()
 
     def _refs(self) -> list[Any]:
         refs = [ref for outputs in self._bundle.inputs.values() for ref in outputs.values()]
@@ -253,19 +270,6 @@ def lend(component: Any, credentials: Mapping[str, Any] | None, job: str = "", k
     """Let a component have credentials that were given for a while; a job with a key is left new ones in its store."""
     if credentials is not None:
         component.credentials = Lent(Credentials(**credentials), component, job, key)
-
-
-def _watch(deadline: float, grace: float, parent: int) -> None:
-    """End this process when its time is over, whether the driver lives or not, or its parent was killed."""
-
-    def watch() -> None:
-        while (left := deadline - time.time()) > 0 and os.getppid() == parent:
-            time.sleep(min(left, 1.0))
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(grace)
-        os._exit(TOLD)
-
-    Thread(target=watch, name="core-deadline", daemon=True).start()
 
 
 if __name__ == "__main__":

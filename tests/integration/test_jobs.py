@@ -15,6 +15,7 @@ import pytest
 from core import RunFailed, pipeline
 from core.builtin.journal.writer import JournalWriter
 from core.builtin.stores.local import LocalArtifactStore
+from core.builtin.stores.settings import LocalSettings
 from core.errors import ConfigurationError, LeaseLostError, StepCrashed, StepTimeout, WorkerDied
 from core.model.event import Event, EventKind
 from core.resume import resume
@@ -125,11 +126,18 @@ def test_side_by_side(processes: ProcessOrchestrator) -> None:
     assert len(processes._jobs) == 4
 
 
-@pytest.mark.parametrize("where", ["job.wanted", "job.launched", "job.ended"])
+@pytest.mark.parametrize("where", ["job.wanted", "job.launched", "job.ended", "job.launched, shared"])
 def test_another_owner_goes_on_with_jobs_at_work(
     processes: ProcessOrchestrator, trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """The owner falls silent at `where`: its job is neither left nor done twice, and is recorded as one attempt."""
+    """The owner falls silent at `where`: its job is neither left nor done twice, and is recorded as one attempt.
+
+    In a shared store the job writes to the run's own journal meanwhile: that makes this home no stranger to it.
+    """
+    where, _, shared = where.partition(", ")
+    if shared:
+        settings = LocalSettings(path=Workspace.stack.artifact_store.root, shared=True)
+        monkeypatch.setattr(Workspace, "stack", Stack("process", processes, LocalArtifactStore(settings)))
 
     def gone(name: str) -> bool:
         if name == where:
@@ -164,6 +172,17 @@ def test_what_a_job_reported_holds_though_it_is_killed(
     assert run.state == "completed"
     assert [len(step.attempts) for step in run.steps.values()] == [1, 1]
     assert trace() == {"make": 1, "sum": 1}
+
+
+@pytest.mark.usefixtures("trace")
+def test_a_job_whose_time_is_over_ends_itself(processes: ProcessOrchestrator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No driver need tell it; it is told from a job that was taken away, and is not tried again."""
+    monkeypatch.setattr(jobs, "LIFE", 1.5)
+    with pytest.raises(RunFailed) as caught:
+        _once(flows.work, "sleep")
+    assert isinstance(caught.value.__cause__, StepTimeout)
+    assert "its job's deadline was over" in str(caught.value.__cause__)
+    assert len(processes._jobs) <= 2
 
 
 def test_what_somebody_else_reports_of_a_job_is_not_believed(

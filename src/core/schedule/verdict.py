@@ -18,7 +18,7 @@ from core.execute import Result
 from core.model.artifact import ArtifactRef
 from core.model.job import JobCause, JobPhase
 from core.model.states import Fault, StepState
-from core.pool.death import AGAIN, preempted, timed_out
+from core.pool.death import AGAIN, overdue, preempted
 from core.pool.travel import stand_in
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ def of_state(task: Task, state: JobState) -> Result:
     if state.cause is JobCause.IMAGE:
         return refused(task, ImageUnavailable(f"{step} can't have its image{reason}", AGAIN))
     if state.cause is JobCause.DEADLINE:
-        return timed_out(task)
+        return _failed(overdue(task.node.id, reason))
     if state.cause is JobCause.INFRASTRUCTURE or code is None:
         return lost(task, f"its job ended without a result{reason}")
     return _of_code(task, code, reason)

@@ -31,6 +31,8 @@ UNTOLD = 75
 """Exit code of a job that was told nothing, or only a part of it: see `core.bundle`."""
 LOST = 255
 """Exit code of what was at work when the engine itself ended."""
+_ENDED_ITSELF = frozenset({137, 143})
+"""Exit codes of a job whose deadline was over: see `core.entrypoint`."""
 _GONE = 404
 _CONFLICT = 409
 _WAITING = {"created": JobPhase.PENDING}
@@ -303,6 +305,9 @@ def state_of(found: Mapping[str, Any]) -> JobState:
     if code == LOST:
         reason = state.get("Error") or "the Docker engine ended while it ran"
         return JobState(JobPhase.FAILED, code, reason, JobCause.INFRASTRUCTURE)
+    deadline = (found["Config"].get("Labels") or {}).get(NAMES["deadline"])
+    if code in _ENDED_ITSELF and deadline and float(deadline) <= time.time():
+        return JobState(JobPhase.FAILED, code, "", JobCause.DEADLINE)
     return JobState(JobPhase.FAILED, code, state.get("Error") or "")
 
 
