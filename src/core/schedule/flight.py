@@ -27,7 +27,7 @@ class Flight:
         self._due: dict[str, float] = {}
         self._looked = time.monotonic()
         self._overdue: set[str] = set()
-        self._lost: dict[str, int] = {}
+        self._silent: dict[str, int] = {}
 
     def __bool__(self) -> bool:
         """Whether one waits."""
@@ -61,22 +61,23 @@ class Flight:
         return self._waiting.pop(node, None) is not None
 
     def overdue(self, node: str) -> bool:
-        """Whether the run that `node` waits for is lost, though its process is there: paused, for example."""
+        """Whether whoever works for `node` is silent, though its process is there: paused, for example."""
         return node in self._overdue
 
     def _look(self) -> None:
         for node, key in self._waiting.items():
-            lost = node in self._due and self._worker(key)[1] == RunState.LOST
-            self._lost[node] = self._lost.get(node, 0) + 1 if lost else 0
-            if self._lost[node] >= 3:  # else it just died, and the next one has not recorded that it works
+            silent = node in self._due and self._worker(key)[1] != RunState.RUNNING
+            self._silent[node] = self._silent.get(node, 0) + 1 if silent else 0
+            if self._silent[node] >= 3:  # else it just died or began, and the next one has not recorded that it works
                 self._overdue.add(node)
 
     def _worker(self, key: str) -> tuple[str, str]:
-        """Id and state of the run that works for `key`; empty when it has not recorded that yet.
+        """Id and state of the run that works for `key`, also between two attempts; empty when none has recorded that.
 
-        An earlier owner of this very run, which is fenced off and may only be paused, is a lost one without an id.
+        An earlier owner of this very run is none: it is fenced off, though it may hold the claim for as long as it is
+        paused. So is a process that was paused before it recorded its start.
         """
-        tracking = self._recorder.tracking
+        tracking, between = self._recorder.tracking, ("", "")
         for state in (RunState.RUNNING, RunState.LOST):
             for row in tracking.runs(state=state, limit=None if state == RunState.RUNNING else 20):
                 if row.id == self._recorder.run:
@@ -84,9 +85,9 @@ class Flight:
                 events = tracking.events(row.id)
                 ended = {event[1:3] for event in events if event.kind in TERMINAL}
                 for event in events:
-                    begun = event.kind == EventKind.ATTEMPT_STARTED and event.data.get("key") == key
-                    if begun and event[1:3] not in ended:
-                        return row.id, row.state
-        mine = tracking.events(self._recorder.run)
-        before = any(event.kind == EventKind.ATTEMPT_STARTED and event.data.get("key") == key for event in mine)
-        return "", RunState.LOST if before else ""
+                    if event.kind == EventKind.ATTEMPT_STARTED and event.data.get("key") == key:
+                        if event[1:3] not in ended:
+                            return row.id, row.state
+                        if state == RunState.RUNNING:
+                            between = row.id, row.state
+        return between
