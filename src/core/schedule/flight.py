@@ -15,6 +15,8 @@ SHORTEST = 0.01
 """Seconds between two looks, at first."""
 LONGEST = 0.25
 """The same, at most."""
+STARTING = 5.0
+"""Seconds that who works may take, at least, until the record of its start can be read."""
 
 
 class Flight:
@@ -27,7 +29,7 @@ class Flight:
         self._due: dict[str, float] = {}
         self._looked = time.monotonic()
         self._overdue: set[str] = set()
-        self._silent: dict[str, int] = {}
+        self._silent: dict[str, float] = {}
 
     def __bool__(self) -> bool:
         """Whether one waits."""
@@ -65,17 +67,23 @@ class Flight:
         return node in self._overdue
 
     def _look(self) -> None:
+        now = time.monotonic()
         for node, key in self._waiting.items():
-            silent = node in self._due and self._worker(key)[1] != RunState.RUNNING
-            self._silent[node] = self._silent.get(node, 0) + 1 if silent else 0
-            if self._silent[node] >= 3:  # else it just died or began, and the next one has not recorded that it works
+            state = self._worker(key)[1] if node in self._due else RunState.RUNNING
+            if state == RunState.RUNNING:
+                self._silent.pop(node, None)
+                continue
+            patience = (
+                2 * self._recorder.heartbeat
+            )  # it may just have died, and the next one not have recorded its start
+            if now - self._silent.setdefault(node, now) >= (patience if state else max(patience, STARTING)):
                 self._overdue.add(node)
 
     def _worker(self, key: str) -> tuple[str, str]:
         """Id and state of the run that works for `key`, also between two attempts; empty when none has recorded that.
 
-        An earlier owner of this very run is none: it is fenced off, though it may hold the claim for as long as it is
-        paused. So is a process that was paused before it recorded its start.
+        An earlier owner of this very run counts as lost: it is fenced off, but holds the claim for as long as it is
+        paused. A process that was paused before it recorded its start is not known at all.
         """
         tracking, between = self._recorder.tracking, ("", "")
         for state in (RunState.RUNNING, RunState.LOST):
@@ -90,4 +98,8 @@ class Flight:
                             return row.id, row.state
                         if state == RunState.RUNNING:
                             between = row.id, row.state
+        if not between[0]:
+            mine = tracking.events(self._recorder.run)
+            if any(event.kind == EventKind.ATTEMPT_STARTED and event.data.get("key") == key for event in mine):
+                return "", RunState.LOST
         return between
