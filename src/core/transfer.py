@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from core.ports.artifact_store import ArtifactStore, Upload
 
-WIDTH = 16
+WIDTH = 32
 """Requests under way."""
 AHEAD = 2 * WIDTH
 """Blobs that wait to be sent, or are here before they are wanted."""
