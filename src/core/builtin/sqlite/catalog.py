@@ -92,6 +92,11 @@ def not_found(kind: str, name: str, names: list[str]) -> NotFoundError:
     from difflib import get_close_matches  # start-up time: only an error needs it
 
     said = kind.replace("_", " ")
-    close = get_close_matches(name, names, 3, 0.5) or sorted(names)[:5]
-    hint = "did you mean " + " or ".join(map(repr, close)) + "?" if close else f"no {said} is registered yet"
+    close = get_close_matches(name, names, 3, 0.5)
+    if close:
+        hint = f"did you mean {' or '.join(map(repr, close))}?"
+    elif names:
+        hint = f"there are {', '.join(map(repr, sorted(names)[:5]))}{', ...' if len(names) > 5 else ''}"
+    else:
+        hint = f"no {said} is registered yet"
     return NotFoundError(f"there is no {said} {name!r}", hint)
