@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, RootModel, model_validator
 
 from core.errors import ParameterError
 from core.values import from_plain, to_plain
@@ -81,6 +81,24 @@ class Doubled:
 class Lost:
     seed: InitVar[int]
     value: int = 0
+
+
+class Careful(BaseModel):
+    most: Settings | None = None
+    alias: int = Field(default=1, validation_alias=AliasChoices("other", AliasPath("first", 0)))
+
+
+class Loose(BaseModel):
+    model_config = {"extra": "allow"}
+
+
+class Rewritten(BaseModel):
+    size: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def renamed(cls, data: dict[str, int]) -> dict[str, int]:
+        return {"size": data["old"]}
 
 
 class Settings(BaseModel):
@@ -228,6 +246,10 @@ COERCED = [
     ({"size": 1, "scale": [1]}, Layer, Layer(1, [1.0])),
     ({"layers": [{"size": 1}], "color": "GREEN"}, Config, Config((Layer(1),), Color.GREEN)),
     ({"r": 1}, Settings, Settings(r=1.0)),
+    ({"most": {"r": 1}, "first": [3]}, Careful, Careful(most=Settings(r=1.0), first=[3])),
+    ({"any": 1}, Loose, Loose(any=1)),
+    ({"old": 3}, Rewritten, Rewritten(old=3)),
+    ({"any": 1}, RootModel[dict[str, int]], RootModel[dict[str, int]]({"any": 1})),
     ({"x": 1, "y": 2}, Point, Point(1, 2.0)),
     ([1, 2], Point, Point(1, 2.0)),
     ({"title": "x", "years": (1, 2)}, Movie, {"title": "x", "years": [1, 2]}),
@@ -316,6 +338,13 @@ REFUSED = [
     ({"scale": []}, Layer, "config lacks 'size', which Layer needs", "size, scale"),
     ({"layers": [{"size": "x"}]}, Config, "config.layers[0].size is str 'x', expected int", ""),
     ({"r": "x"}, Settings, "config.r does not fit Settings", ""),
+    (
+        {"inne": []},
+        Settings,
+        "config['inne'] is no field of Settings; did you mean 'inner'?",
+        "its fields are r, inner",
+    ),
+    ({"most": {"rate": 1}}, Careful, "config.most['rate'] is no field of Settings", "its fields are r"),
     ({"title": 5}, Movie, "config.title is int 5, expected str", ""),
     (lambda: 0, None, "config is a function", "make it a step's output"),
     (Layer(1, secret=[0, threading.Lock()]), Layer, "config.secret[1] is a lock", "make it a step's output"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from core.conform import describe
 from core.conform.annotations import is_dataclass, is_named_tuple, is_typed_dict
 from core.conform.describe import brief, show
+from core.text import closest
 from core.values.misfit import Misfit
 
 TYPE_CHECKING = False
@@ -77,7 +79,8 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _model(kind: Any, value: dict[str, Any], path: str) -> Any:
-    """A pydantic model validates for itself; its first complaint is told."""
+    """A pydantic model validates for itself; its first complaint is told, and a key that it would pass over."""
+    _refuse_unknown(kind, value, path)
     try:
         return kind.model_validate(value)
     except ValueError as error:
@@ -85,3 +88,42 @@ def _model(kind: Any, value: dict[str, Any], path: str) -> Any:
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
         name = describe(kind)
         raise Misfit(f"{path}{place} does not fit {name}: {first['msg']}", f"give what {name} accepts") from None
+
+
+def _refuse_unknown(kind: Any, value: dict[str, Any], path: str) -> None:
+    """A slip in the name of a field must not give the default: refused, as for a dataclass.
+
+    A model that says itself what is to become of other keys, or rewrites what it is given, is left alone.
+    """
+    validators = kind.__pydantic_decorators__.model_validators.values()
+    if "extra" in kind.model_config or any(each.info.mode != "after" for each in validators):
+        return
+    if getattr(kind, "__pydantic_root_model__", False):
+        return
+    by_name = kind.model_config.get("populate_by_name") or kind.model_config.get("validate_by_name")
+    names = {
+        name: field
+        for key, field in kind.model_fields.items()
+        for name in ([key] if by_name or field.validation_alias is None else []) + _aliases(field)
+    }
+    for key, item in value.items():
+        if key not in names:
+            raise Misfit(
+                f"{path}[{brief(key)}] is no field of {describe(kind)}{closest(str(key), names)}",
+                f'its fields are {", ".join(names)}; model_config = {{"extra": "ignore"}} lets others pass',
+            )
+        inner = [each for each in _choices(names[key].annotation) if hasattr(each, "__pydantic_decorators__")]
+        if isinstance(item, dict) and len(inner) == 1:
+            _refuse_unknown(inner[0], item, f"{path}.{key}")
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """The types of a union; any other type alone."""
+    return get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+
+
+def _aliases(field: Any) -> list[str]:
+    """Keys other than its name under which a field comes."""
+    choices = getattr(field.validation_alias, "choices", [field.validation_alias])
+    firsts = [each.path[0] if hasattr(each, "path") else each for each in choices]
+    return [each for each in firsts if isinstance(each, str)]
