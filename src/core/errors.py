@@ -252,6 +252,14 @@ def raised_by_them(error: BaseException) -> bool:
     return bool(last) and theirs(last)
 
 
+def through_core(error: BaseException) -> bool:
+    """Whether a frame of core's stands in its traceback."""
+    trace = error.__traceback__
+    while trace is not None and not trace.tb_frame.f_code.co_filename.startswith(PACKAGE):
+        trace = trace.tb_next
+    return trace is not None
+
+
 def trace_text(error: BaseException) -> str:
     """The traceback of `error` and of what led to it, without secrets and core's frames before the last of the user's.
 
@@ -328,7 +336,10 @@ def _excepthook(kind: type[BaseException], error: BaseException, trace: Tracebac
         except KeyboardInterrupt:
             return
     if not isinstance(error, CoreError):
-        sys.__excepthook__(kind, error, trace)
+        if through_core(error) and raised_by_them(error) and "CORE_DEBUG" not in os.environ:
+            sys.stderr.write(trace_text(error))  # a pipeline function of theirs: what core did around it is no help
+        else:
+            sys.__excepthook__(kind, error, trace)
         return
     from core.text import clean_lines  # start-up time: only a failure needs it
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core import pipeline, step
-from core.errors import PACKAGE, CompileError, CoreError, RunFailed, explain, raised_by_them, trace_text
+from core.errors import PACKAGE, CompileError, CoreError, RunFailed, _excepthook, explain, raised_by_them, trace_text
 from core.values import to_plain
 
 
@@ -74,3 +74,19 @@ def test_explain_shows_the_users_traceback_and_then_the_message() -> None:
     assert last.startswith("  hint: see `core runs show ")
     error = CompileError("x does not fit", "mend it")
     assert explain(error) == "core: x does not fit [compile]\n  hint: mend it"
+
+
+def test_a_program_that_ends_in_the_users_own_error_shows_their_frames_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flow() -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError) as caught:
+        pipeline(flow)()
+    _excepthook(caught.type, caught.value, caught.tb)
+    told = capsys.readouterr().err
+    assert (told.count("File "), PACKAGE in told, told.splitlines()[-1]) == (2, False, "KeyError: 'mine'")
+    monkeypatch.setenv("CORE_DEBUG", "1")
+    _excepthook(caught.type, caught.value, caught.tb)
+    assert PACKAGE in capsys.readouterr().err

@@ -79,15 +79,17 @@ def _code(old: str, code: CodeFingerprint, function: str, document: Callable[[st
     if not isinstance(before, dict):  # only that it changed is known
         yield f"code of {_label(own)} changed{_at(code.parts[own][1])}"
         return
-    for name in sorted({*before, *code.parts}, key=lambda name: (name != own, name)):
-        if name not in code.parts:
+    gone = {_label(name): name for name in before if name not in code.parts}
+    moved = {name: gone[_label(name)] for name in code.parts if name not in before and _label(name) in gone}
+    for name in sorted({*before, *code.parts} - {*moved.values()}, key=lambda name: (name != own, name)):
+        if name in moved:
+            yield f"code of {_label(name)} moved from {before[moved[name]][1]} to {code.parts[name][1]}"
+        elif name not in code.parts:
             yield f"code of {_label(name)} removed{_at(before[name][1])}"
-            continue
-        digest, place = code.parts[name]
-        if name not in before:
-            yield f"code of {_label(name)} added{_at(place)}"
-        elif before[name][0] != digest:
-            yield f"code of {_label(name)} changed{_at(place)}"
+        elif name not in before:
+            yield f"code of {_label(name)} added{_at(code.parts[name][1])}"
+        elif before[name][0] != code.parts[name][0]:
+            yield f"code of {_label(name)} changed{_at(code.parts[name][1])}"
 
 
 def _at(place: str) -> str:

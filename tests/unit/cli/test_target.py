@@ -11,7 +11,10 @@ from core.cli.target import find_pipeline, load_module, pipelines_of
 from core.errors import CompileError, CoreError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.unit.cli.conftest import Done
 
 ONE = "from core import pipeline\n@pipeline\ndef training():\n    pass\n"
 TWO = ONE + "@pipeline(name='by night')\ndef nightly():\n    pass\n"
@@ -127,3 +130,11 @@ def test_hostile_targets_are_refused_or_found(target: str) -> None:
     except CoreError:
         return
     assert target == "train.py:"
+
+
+def test_a_file_that_was_renamed_is_told(core: Callable[..., Done], folder: Path) -> None:
+    assert core("run", "train.py").code == 0
+    (folder / "train.py").rename(folder / "flow.py")
+    done = core("run", "--dry-run", "flow.py", "-o", "json")
+    assert "code of total moved from train.py:16 to flow.py:16" in done.out
+    assert "removed" not in done.out
