@@ -10,7 +10,7 @@ import pytest
 
 from core import Client
 from core.builtin.journal.batch import Batch, pack, unpack
-from core.builtin.journal.layout import batch_name
+from core.builtin.journal.layout import LARGEST, batch_name
 from core.errors import UntrustedPickleError
 from core.testing.suites.sample import run_id
 
@@ -34,6 +34,44 @@ def strange(store, events):
         put(store, batch_name(run, "w", 3, b"was {"), b"is {"): "its bytes are not those that its name tells",
         put(store, batch_name(run_id(7), "w", 0, other), other): "it is of another run",
     }
+
+
+WRONG = (
+    {"at": 10**400},
+    {"at": float("nan")},
+    {"epoch": -1},
+    {"step": None},
+    {"data": {"state": "asleep"}},
+    {"data": {"error": {"message": "no text"}}},
+    {"kind": "step_expanded", "data": {"shape": [2, 10**9]}},
+    {"kind": "metadata", "data": {}},
+    {"kind": "attempt_completed", "data": {"outputs": ["none"]}},
+    {
+        "kind": "attempt_completed",
+        "data": {"outputs": {"a": {"digest": 1, "size": 1, "type": "t", "materializer": "json"}}},
+    },
+    {"kind": "attempt_completed", "data": {"fingerprint": {"code": ["x"]}}},
+    {"kind": "attempt_failed", "data": {"error": "no mapping"}},
+)
+
+
+def test_an_event_of_another_shape_hinders_nobody(homes):
+    homes.use("a")
+    run = homes("run", "flow.py:training").split()[-1]
+    path = only_batch(homes, run)
+    (end,) = [e for e in unpack(str(path.relative_to(homes.store)), path.read_bytes()).events if e.kind == "run_ended"]
+    names = set()
+    for number, fields in enumerate(WRONG):
+        data = pack(Batch([end._replace(writer="w", seq=number, **fields)], {}))
+        names.add(put(homes.store, batch_name(run, "w", number, data), data))
+    names |= {put(homes.store, f"runs/{name}/w/0-0.json", b"") for name in ("a b", "\u05d0", "x" * 210)}
+    large = put(homes.store, f"runs/{run}/w/1-0.json", b"")
+    os.truncate(homes.store / large, LARGEST + 1)
+    homes.use("b")
+    told = homes.data("runs", "sync")
+    assert (told["runs"], {each["name"] for each in told["aside"]}) == ([run], {*names, large})
+    assert homes.data("runs", "show", run)["state"] == "completed"
+    assert homes.data("gc", "--dry-run")["artifacts"] == []
 
 
 def only_batch(homes, run):

@@ -51,7 +51,9 @@ def test_a_failed_run_is_resumed_in_an_empty_home(homes):
 def test_a_run_is_cancelled_from_another_home(homes):
     homes.use("a")
     Path("slow").touch()
-    started = subprocess.Popen([sys.executable, "-m", "core", "run", "flow.py:training"], stderr=subprocess.DEVNULL)
+    started = subprocess.Popen(
+        [sys.executable, "-m", "core", "run", "flow.py:training"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     homes.use("b")
     run = homes.first_run()
     assert not (homes.folder / "b" / "logs").exists()
@@ -66,7 +68,9 @@ def test_a_run_is_cancelled_from_another_home(homes):
 def test_a_silent_run_goes_on_elsewhere_and_its_owner_is_kept_out(homes):
     homes.use("a")
     Path("slow").touch()
-    owner = subprocess.Popen([sys.executable, "-m", "core", "run", "flow.py:training"], stderr=subprocess.PIPE)
+    owner = subprocess.Popen(
+        [sys.executable, "-m", "core", "run", "flow.py:training"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     homes.use("b")
     run = homes.first_run()
     homes("runs", "resume", run, code=5)
@@ -120,7 +124,9 @@ def test_a_lost_run_is_resumed_at_once_where_it_was_begun(homes, monkeypatch):
 def test_a_run_at_work_elsewhere_is_not_taken_for_lost(homes, monkeypatch):
     homes.use("a")
     Path("slow").touch()
-    owner = subprocess.Popen([sys.executable, "-m", "core", "run", "flow.py:training"], stderr=subprocess.DEVNULL)
+    owner = subprocess.Popen(
+        [sys.executable, "-m", "core", "run", "flow.py:training"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     homes.use("b")
     run = homes.first_run()
     time.sleep(1.8)  # more than three heartbeats: the lease that was heard of then has run out

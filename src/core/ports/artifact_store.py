@@ -148,13 +148,18 @@ def check_name(name: str) -> list[str]:
     Each has 1 to 200 of ASCII letters, digits and `-_.%@=`, and no dot first. The first has two characters at least:
     blobs lie in folders of one.
     """
-    parts = name.split("/")
-    fine = all(part and len(part) <= NAME_LENGTH and part[0] != "." and _LETTERS.issuperset(part) for part in parts)
-    if not fine or len(parts[0]) < 2 or parts[0] == "tmp":
+    if not is_name(name):
         from core.errors import UsageError  # start-up time: nobody comes here
 
         raise UsageError(f"{name!r} can't be the name of an object", check_name.__doc__ or "")
-    return parts
+    return name.split("/")
+
+
+def is_name(name: str) -> bool:
+    """Whether an object may be called so: see `check_name`."""
+    parts = name.split("/")
+    fine = all(part and len(part) <= NAME_LENGTH and part[0] != "." and _LETTERS.issuperset(part) for part in parts)
+    return fine and len(parts[0]) > 1 and parts[0] != "tmp"
 
 
 NAME_LENGTH = 200

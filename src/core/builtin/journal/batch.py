@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from math import isfinite
 
-from core.builtin.journal.layout import NOBODY, batch_name, digest_of, spelled
+from core.builtin.journal.layout import LARGEST, NOBODY, batch_name, digest_of, spelled
+from core.builtin.journal.shape import is_count, is_number, wrong
 from core.errors import CorruptDataError
 from core.model.event import Event
 from core.model.value import Value
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the objects; what a later version of core writes is left for it."""
-LARGEST = 64 << 20
-"""Bytes of an object that is read at all."""
-_WHOLE = 1 << 62
+WHOLE = LARGEST // 2
+"""Bytes from which on events are shared out among several objects."""
 
 
 class Batch(Value):
@@ -40,15 +39,24 @@ def pack(batch: Batch) -> bytes:
 
 
 def publish(area: ArtifactStore, events: Sequence[Event], documents: Mapping[str, str]) -> list[str]:
-    """Write one object for each run that there are events of, documents with the first; gives their names."""
+    """Write one object for each run that there are events of, documents with the first; gives their names.
+
+    More than `WHOLE` bytes become several: what is larger than `LARGEST` would not be read.
+    """
     runs: dict[str, list[Event]] = {}
     for event in events:
         runs.setdefault(event.run, []).append(event)
     if documents and not runs:
         runs[NOBODY] = []
     names = []
-    for run, own in runs.items():
+    todo = list(runs.items())
+    while todo:
+        run, own = todo.pop(0)
         data = pack(Batch(own, documents))
+        if len(data) > WHOLE and len(own) > 1:
+            half = len(own) // 2
+            todo[:0] = [(run, own[:half]), (run, own[half:])]
+            continue
         documents = {}
         names.append(batch_name(run, own[0].writer, own[0].seq, data) if own else batch_name(run, NOBODY, 0, data))
         area.write(names[-1], data)
@@ -87,15 +95,16 @@ def _wrong(row: Any, run: str) -> str:
     if not isinstance(row, list) or len(row) < len(Event._fields):
         return "it is no event"
     event = Event._make(row[: len(Event._fields)])
-    told: Any = event.at
     texts = (event.run, event.step, event.writer, event.kind, event.project, event.actor)
-    numbers = (event.attempt, event.seq, event.epoch, event.version)
     if not all(isinstance(text, str) for text in texts) or not isinstance(event.data, dict):
         return "a field is of another type"
-    if not all(type(number) is int and 0 <= number < _WHOLE for number in numbers):
+    if not all(map(is_count, (event.attempt, event.seq, event.epoch, event.version))):
         return "a number is of another type, negative or too large"
-    if type(told) not in {int, float} or not isfinite(told):
+    if not is_number(event.at):
         return "its time is no number"
+    field = wrong(event.kind, event.data)
+    if field:
+        return f"what it says of {field!r} can't be read"
     return "" if spelled(event.run) == run else "it is of another run"
 
 

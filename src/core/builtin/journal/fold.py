@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.builtin.journal.batch import LARGEST, Batch, unpack
+from core.builtin.journal.batch import Batch, unpack
 from core.errors import CorruptDataError, EventConflictError
 from core.model.value import Value
 
@@ -53,9 +53,6 @@ def _read(area: ArtifactStore, names: Sequence[str], aside: list[Aside]) -> Iter
     for name, data in area.read_all(names):
         if data is None:
             continue  # its run was deleted meanwhile, or a listing told of what does not show yet: next time
-        if len(data) > LARGEST:
-            aside.append(Aside(name, f"it has {len(data):,} bytes, more than {LARGEST:,}"))
-            continue
         try:
             yield name, unpack(name, data)
         except CorruptDataError as error:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from blake3 import blake3
 
 from core.model.value import Value
+from core.ports.artifact_store import is_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ CLOCK = "clock-"
 """What an object is called that was only written to learn the store's time."""
 NOBODY = "-"
 """In the place of run and writer: documents that came without events."""
+STRANGE = "it is no part of a journal"
+LARGEST = 64 << 20
+"""Bytes of an object that is read at all."""
 _LONGEST = 120
 
 
@@ -77,13 +81,13 @@ class Listing(Value):
     """Names of objects with events."""
     leases: dict[str, LeaseMark]
     """The newest epoch by the spelled name of what is held."""
-    strange: list[str]
-    """Names that are none of a journal's."""
+    strange: dict[str, str]
+    """Names that are none of a journal's, or are not read, and why."""
 
 
 def sort(found: Iterable[Named]) -> Listing:
     """A listing of a journal, or of a part of it."""
-    listing = Listing([], {}, [])
+    listing = Listing([], {}, {})
     over = set()
     for each in found:
         parts = each.name.split("/")
@@ -92,16 +96,23 @@ def sort(found: Iterable[Named]) -> Listing:
             if epoch.startswith(CLOCK):
                 continue
             if not epoch.isdecimal() or len(epoch) > 15:
-                listing.strange.append(each.name)
+                listing.strange[each.name] = STRANGE
             elif epoch != parts[3]:
                 over.add((parts[1], int(epoch)))
             elif parts[1] not in listing.leases or listing.leases[parts[1]].epoch < int(epoch):
                 listing.leases[parts[1]] = LeaseMark(each.name, int(epoch), each.modified, over=False)
-        elif len(parts) == 4 and parts[3].endswith(".json"):
-            listing.batches.append(each.name)
+        elif why := _strange(each):
+            listing.strange[each.name] = why
         else:
-            listing.strange.append(each.name)
+            listing.batches.append(each.name)
     for name, mark in listing.leases.items():
         if (name, mark.epoch) in over:
             listing.leases[name] = mark._replace(over=True)
     return listing
+
+
+def _strange(each: Named) -> str:
+    """Why an object is not read for its events; empty when it is."""
+    if each.name.count("/") != 3 or not each.name.endswith(".json") or not is_name(each.name):
+        return STRANGE
+    return f"it has {each.size:,} bytes, more than {LARGEST:,}" if each.size > LARGEST else ""

@@ -67,7 +67,7 @@ class Exchange:
 
         folded = fold(self.area, new, append)
         known.update(folded.names)
-        strange = [Aside(name, "it is no part of a journal") for name in listing.strange]
+        strange = [Aside(name, why) for name, why in listing.strange.items()]
         return Synced(tuple(sorted(folded.runs)), counted["events"], (*folded.aside, *strange))
 
     def unknown(self) -> list[Event]:
@@ -76,7 +76,8 @@ class Exchange:
         found: list[Event] = []
         names = [name for name in listing.batches if name.split("/")[1] not in known]
         folded = fold(self.area, names, lambda _, batch: found.extend(batch.events))
-        for name, why in folded.aside:
+        unread = [Aside(name, why) for name, why in listing.strange.items() if name.endswith(".json")]
+        for name, why in (*folded.aside, *unread):
             raise CorruptDataError(
                 f"object {name!r} can't be used: {why}", "look at it, and remove it if nobody needs it"
             )

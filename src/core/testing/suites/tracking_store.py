@@ -49,7 +49,7 @@ class TrackingStoreSuite(LeaseSuite):
 
     def test_events_are_ordered_by_writer_and_seq(self, store: TrackingStore) -> None:
         written = [
-            event("metadata", step=f"s{9 - seq}", attempt=1, seq=seq, writer=writer)
+            event("metadata", step=f"s{9 - seq}", attempt=1, seq=seq, writer=writer, values={})
             for writer in "ba"
             for seq in (10, 2, 1)
         ]
@@ -337,7 +337,9 @@ class TrackingStoreSuite(LeaseSuite):
         assert store.cached(["a"])["a"].run == run_id(1)
 
     def test_recorded(self, store: TrackingStore) -> None:
-        started_only = event(EventKind.ATTEMPT_STARTED, step="load", attempt=1, inputs={"a": ["blake3:input"]})
+        started_only = event(
+            EventKind.ATTEMPT_STARTED, step="load", attempt=1, inputs={"a": [["make", "output", "blake3:input"]]}
+        )
         store.append([started_only, completed("a")])
         assert [store.recorded(digest) for digest in ("blake3:a", "part:a", "blake3:input", "")] == [
             True,
