@@ -146,9 +146,13 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> Iterat
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     Path("flow.py").write_text(FLOW.replace("SLOW", "slow").replace("{{vault.word}}", "open sesame"))
-    monkeypatch.setattr(sys, "path", [str(Path(__file__).parent), *sys.path])
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    for name, value in {"PLUGINS": "plugin_process", "DISPLAY": "none", "HEARTBEAT": "0.5", "STACK": "team"}.items():
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name, value in {
+        "PLUGINS": "core.testing.orchestrator",
+        "DISPLAY": "none",
+        "HEARTBEAT": "0.5",
+        "STACK": "team",
+    }.items():
         monkeypatch.setenv(f"CORE_{name}", value)
 
     def call(*words: str, code: int = 0) -> tuple[str, str]:

@@ -209,7 +209,7 @@ def test_one_step_runs_elsewhere(
     trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch, python: Callable[..., Any]
 ) -> None:
     """`runs_on` names an orchestrator of the catalog; the other steps stay in the driver's process."""
-    monkeypatch.setenv("CORE_PLUGINS", str(Path(__file__).parent / "plugin_process.py"))
+    monkeypatch.setenv("CORE_PLUGINS", "core.testing.orchestrator")
     python("-m", "core", "orchestrator", "register", "elsewhere", "--flavor", "process")
     step = flows.work.with_options(runs_on="elsewhere")
     run = _once(step, "sum")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from core.errors import InfrastructureError
 from core.model.job import JobHandle, JobPhase, JobState
+from core.plugins.flavor import Flavor, hookimpl
 from core.ports.orchestrator import Orchestrator
 
 if TYPE_CHECKING:
@@ -119,3 +120,10 @@ class ProcessOrchestrator(Orchestrator):
 
     def _log(self, job: str) -> str:
         return os.path.join(self._folder, job.encode().hex()[:200])
+
+
+@hookimpl
+def core_flavors() -> list[Flavor]:
+    """The flavor above, where a test or a page names this module as a plugin."""
+    target = f"{__name__}:ProcessOrchestrator"
+    return [Flavor("orchestrator", "process", target, "Processes of this machine; for tests.")]
