@@ -112,7 +112,7 @@ def containers(bench: Bench) -> list[Figure]:
         image = json.loads(place.call(*core_command(), "pipeline", "build", "flow.py:flow", "-o", "json"))
         reference = image["images"][0]["reference"]
         docker = [place.client, "run", "--rm", "--init", reference, "python", "-c", "import flow"]
-        steps = 6
+        steps = bench.size(4, 2)
         ours, theirs = [], []
         for _ in range(bench.runs + 1):
             events = _run(place, *core, "-p", f"count={steps}")
