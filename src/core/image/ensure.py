@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from hashlib import sha256
 from time import perf_counter
@@ -21,6 +20,7 @@ from core.image.remember import Memory, settled
 from core.image.requirements import find_requirements
 from core.image.wheel import package, package_of
 from core.model.value import Value
+from core.oci.beside import Beside
 from core.oci.media import to_json
 from core.ports.image_builder import Code
 from core.text import amount, first_line
@@ -28,7 +28,6 @@ from core.text import amount, first_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
     from typing import Any
 
     from core.image.files import Selection
@@ -108,7 +107,6 @@ class _Work:
     def __init__(self, wish: Wish, voice: Voice) -> None:
         self.wish, self.voice = wish, voice
         self.memory = Memory(wish.home)
-        self._beside = ThreadPoolExecutor(2, "core-images")
         self._layers: dict[tuple[object, ...], _Packed] = {}
         self._bases: dict[str, str] = {one["asked"]: one["base"] for one in wish.past if one.get("base")}
         self._past = {one["key"]: one["reference"] for one in wish.past if one.get("key")}
@@ -147,8 +145,8 @@ class _Work:
     def _made(self, settings: ImageSettings, nodes: tuple[str, ...]) -> Made:
         """The image of an environment and the code."""
         _ = self.project  # what is wrong with it is told before anybody is asked
-        ahead: list[Future[Any]] = [self._beside.submit(lambda: self.commit)]
-        ahead += [] if settings.dockerfile else [self._beside.submit(self.pin, base_of(settings))]
+        ahead: list[Beside[Any]] = [Beside(lambda: self.commit)]
+        ahead += [] if settings.dockerfile else [Beside(lambda: self.pin(base_of(settings)))]
         packed = self.packed(settings)
         requirements = self.requirements(settings)
         if not packed.known:
@@ -272,7 +270,6 @@ class _Work:
 
     def close(self) -> None:
         """Drop what was packed, and keep what was found out."""
-        self._beside.shutdown(wait=False, cancel_futures=True)
         self.memory.save()
         for packed in self._layers.values():
             if packed.file is not None:

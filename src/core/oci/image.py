@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 from core.errors import ConfigurationError
 from core.model.nothing import NOTHING
 from core.model.value import Value
+from core.oci.beside import Beside
 from core.oci.media import DOCKER_LAYER, OCI_LAYER, Blob, Manifest, digest_of, to_json
 
 TYPE_CHECKING = False
@@ -128,11 +128,10 @@ def publish(
         for blob in image.manifest.layers:
             bring(repository, blob, source)
     config, manifest = derived(image, layer, changes)
-    with ThreadPoolExecutor(1, "core-oci") as beside:
-        sent = beside.submit(repository.upload_bytes, config)
-        if not repository.has(layer.digest):
-            repository.upload(layer.digest, file, layer.size)
-        sent.result()
+    sent = Beside(lambda: repository.upload_bytes(config))
+    if not repository.has(layer.digest):
+        repository.upload(layer.digest, file, layer.size)
+    sent.result()
     digest = repository.put_manifest(manifest, image.manifest.media_type, tag)
     return Manifest(json.loads(manifest), digest, image.manifest.media_type)
 

@@ -15,6 +15,7 @@ from core.errors import AuthenticationError, InfrastructureError
 from core.image.layer import pack
 from core.oci import http
 from core.oci import repository as module
+from core.oci.beside import Beside
 from core.oci.http import Http
 from core.oci.image import Changes, Layer, publish, read_image
 from core.oci.media import digest_of
@@ -151,6 +152,12 @@ def test_a_login_that_is_no_longer_good_ends_the_push(proxy: FaultProxy, realm: 
         with pytest.raises(AuthenticationError, match="answered 401"):
             repository.upload_bytes(b"data")
     assert len(realm.given) == 1
+
+
+def test_what_goes_on_beside_raises_where_its_result_is_wanted():
+    assert Beside(lambda: 7).result() == 7
+    with pytest.raises(ZeroDivisionError):
+        Beside(lambda: 1 // 0).result()
 
 
 def _layer() -> tuple[Layer, io.BytesIO]:

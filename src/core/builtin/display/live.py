@@ -77,7 +77,7 @@ class LiveDisplay(Observer):
         """Print the line above a sign that something is under way."""
         self._console.print(Text(safe(text)), soft_wrap=True)
         if self._status is None:
-            self._status = self._console.status("preparing images")
+            self._status = self._console.status("preparing images", spinner="line")
             self._status.start()
 
     def _prepared(self) -> None:

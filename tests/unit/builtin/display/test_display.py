@@ -114,6 +114,20 @@ def test_what_the_encoding_lacks_shows_as_an_escape() -> None:
 
 
 @pytest.mark.parametrize("make", [PlainDisplay, lambda stream: LiveDisplay(stream, terminal(stream))])
+def test_what_is_made_before_the_run_stands_above_it(make) -> None:
+    stream = io.StringIO()
+    display = make(stream)
+    display.preparing(f"  image  made{HOSTILE}")
+    play(display, ["load"], []).close()
+    text = stream.getvalue()
+    assert text.index("  image  made\\x1b[2J") < text.index("training")
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h"), "the cursor is there again"
+    display = make(io.StringIO())
+    display.preparing("  image  made")
+    display.close()  # it could not be made
+
+
+@pytest.mark.parametrize("make", [PlainDisplay, lambda stream: LiveDisplay(stream, terminal(stream))])
 def test_hostile_text_is_inert(make) -> None:
     stream = io.StringIO()
     name = f"a{HOSTILE}b"
