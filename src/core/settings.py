@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 FOLDER = ".core"
 """Name of the folder in which a project that ran `core init` keeps its own state."""
-
+DEFAULT, PROJECT = "default", "project folder"
+"""Where a value comes from that nobody set: here, and of the home where there is such a folder."""
 
 STACKS = ("stacks", "components")
 """Tables of `[tool.core]` that are no settings: `core.stack` reads them."""
@@ -75,7 +76,7 @@ def resolve(overrides: Mapping[str, str] | None = None) -> Settings:
 def origins(overrides: Mapping[str, str] | None = None) -> list[tuple[str, Any, str]]:
     """`(name, value, where)` of every setting: `CORE_HOME`, `pyproject.toml:12`, `command line` or `default`."""
     found = {name: (value, where) for name, value, where in _found(overrides or {})}
-    return [(name, *found.get(name, (getattr(_DEFAULTS, name), "default"))) for name in _NAMES]
+    return [(name, *found.get(name, (getattr(_DEFAULTS, name), DEFAULT))) for name in _NAMES]
 
 
 def config_file() -> str:
@@ -86,6 +87,19 @@ def config_file() -> str:
 def foreign_folder() -> str:
     """The nearest `.core/` that is passed over because it belongs to another user; empty when there is none."""
     return next((path for path in _project_folders() if not _own(path)), "")
+
+
+def passed_over(file: str) -> tuple[str, str]:
+    """The `.core/` of the project that `file` belongs to, and the home that counts instead; empty if they are one.
+
+    What was typed on purpose is left alone: a home that the environment or a file sets.
+    """
+    home, where = next((value, where) for name, value, where in origins() if name == "home")
+    folders = _folders(os.path.dirname(os.path.abspath(file)))
+    near = next((path for path in _project_folders(folders) if _own(path)), "")
+    if not near or where not in {PROJECT, DEFAULT} or os.path.realpath(near) == os.path.realpath(home):
+        return "", ""
+    return near, home
 
 
 def _found(overrides: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
@@ -106,14 +120,12 @@ def _found(overrides: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
 def _default_home() -> tuple[str, str]:
     for path in _project_folders():
         if _own(path):
-            return path, "project folder"
-    return os.path.join(
-        _user_folder("XDG_DATA_HOME", os.path.join(".local", "share"), "LOCALAPPDATA"), "core"
-    ), "default"
+            return path, PROJECT
+    return os.path.join(_user_folder("XDG_DATA_HOME", os.path.join(".local", "share"), "LOCALAPPDATA"), "core"), DEFAULT
 
 
-def _project_folders() -> Iterator[str]:
-    for folder in _folders():
+def _project_folders(folders: Iterator[str] | None = None) -> Iterator[str]:
+    for folder in folders or _folders():
         path = os.path.join(folder, FOLDER)
         if os.path.isdir(path):
             yield path
@@ -127,10 +139,10 @@ def _own(path: str) -> bool:
     return user == 0 or os.stat(path).st_uid in {user, 0}
 
 
-def _folders() -> Iterator[str]:
-    """The working folder and those above it."""
+def _folders(folder: str = "") -> Iterator[str]:
+    """A folder (by default the working one) and those above it."""
     try:
-        folder = os.getcwd()
+        folder = folder or os.getcwd()
     except FileNotFoundError:  # the working folder was removed under us
         return
     while True:

@@ -11,7 +11,7 @@ from core.cli.command import Command
 from core.cli.output import emit, say, table
 from core.errors import CompileError, ConfigurationError, CoreError, RunFailed, UsageError, raised_by_them
 from core.model.spec import RunOptions
-from core.settings import expected, workers
+from core.settings import expected, passed_over, workers
 from core.text import short
 
 TYPE_CHECKING = False
@@ -109,6 +109,17 @@ def prepared(arguments: Namespace) -> Iterator[tuple[Pipeline[Any, Any], dict[st
         raise CompileError(what, "mend it at the place above") from error
 
 
+def _tell_of_project(pipeline: Pipeline[Any, Any]) -> None:
+    """The person may expect the runs of a project where its file lies; they lie where they are started from."""
+    code = getattr(pipeline.__wrapped__, "__code__", None)
+    project, home = passed_over(code.co_filename) if code is not None else ("", "")
+    if project:
+        say(
+            f"warning: this run goes to {home}, because it is started here; its project keeps its own runs in {project}"
+            f"\n  hint: `cd {os.path.dirname(project)}` first, or CORE_HOME={project}"
+        )
+
+
 def _target(arguments: Namespace) -> str:
     """FILE:PIPELINE, also where `--no-cache` before it took it for the name of a step."""
     if arguments.target is None:
@@ -162,6 +173,7 @@ def _options(arguments: Namespace, config: RunConfig | None) -> RunOptions:
 
 def _run(arguments: Namespace) -> int:
     with prepared(arguments) as (pipeline, parameters, options):
+        _tell_of_project(pipeline)
         if arguments.dry_run:
             return _plan(pipeline, parameters, options, arguments.output)
         if arguments.detach:

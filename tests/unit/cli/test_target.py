@@ -138,3 +138,21 @@ def test_a_file_that_was_renamed_is_told(core: Callable[..., Done], folder: Path
     done = core("run", "--dry-run", "flow.py", "-o", "json")
     assert "code of total moved from train.py:16 to flow.py:16" in done.out
     assert "removed" not in done.out
+
+
+def test_a_run_that_goes_elsewhere_than_its_project_says_so(
+    core: Callable[..., Done], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder.parent / "data"))
+    monkeypatch.delenv("CORE_HOME")
+    core("init")
+    assert "warning" not in core("run", "train.py").err
+    (folder / "below").mkdir()
+    monkeypatch.chdir(folder / "below")
+    assert "warning" not in core("run", "../train.py").err
+    monkeypatch.chdir(folder.parent)
+    told = core("run", "project/train.py").err
+    assert f"this run goes to {folder.parent}/data/core" in told
+    assert f"CORE_HOME={folder}/.core" in told
+    monkeypatch.setenv("CORE_HOME", str(folder.parent / "mine"))
+    assert "warning" not in core("run", "project/train.py").err
