@@ -20,6 +20,8 @@ from core_plugin_aws.s3_store import S3ArtifactStore
 from core_plugin_aws.settings import S3Settings
 
 TABLE = MaterializerTable()
+PATIENCE = 900
+"""Seconds that a request may take: the server joins a gigabyte of parts while nobody hears of it."""
 
 
 def timed(work):
@@ -34,9 +36,10 @@ class Bucket:
 
     def __init__(self, endpoint, keys, region, bucket):
         self.name, (key, secret) = bucket, keys
-        self.plain = S3FileSystem(key=key, secret=secret, endpoint_url=endpoint, client_kwargs={"region_name": region})
+        options = {"client_kwargs": {"region_name": region}, "config_kwargs": {"read_timeout": PATIENCE}}
+        self.plain = S3FileSystem(key=key, secret=secret, endpoint_url=endpoint, **options)
         values = {"access_key_id": key, "secret_access_key": secret, "region": region, "endpoint_url": endpoint}
-        self.store = S3ArtifactStore(S3Settings(path=f"s3://{bucket}/core"))
+        self.store = S3ArtifactStore(S3Settings(path=f"s3://{bucket}/core", request_timeout=PATIENCE))
         self.store.credentials = lambda: Credentials("s3-bucket", "", values)
 
     def ours(self, value):

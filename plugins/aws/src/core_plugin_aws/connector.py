@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from core.errors import AuthenticationError, ConfigurationError
@@ -103,14 +102,9 @@ class AwsConnector(ServiceConnector):
         }
         return {key: value for key, value in values.items() if value}
 
-    @cached_property
-    def _typed(self) -> Lent:
-        """The session of keys that stand in the settings: they never change; what this machine has may."""
-        return own(self.settings)
-
     def _session(self, scope: Scope) -> Lent:
         """A session whose keys are right for `scope`."""
-        base = self._typed if "aws_access_key_id" in self.settings else own(self.settings)
+        base = own(self.settings)  # a new one: sessions are for one thread, and this connector is for all
         if self.method == "session-token":
             return of_user(base, self.settings)
         if self.method == "federation-token":

@@ -70,7 +70,11 @@ class S3ArtifactStore(FsspecArtifactStore):
             "session": lent_session(self._lent) if self.credentials is not None else None,
             "endpoint_url": endpoint,
             "client_kwargs": {"region_name": region} if region else {},
-            "config_kwargs": {"retries": {"total_max_attempts": 1, "mode": "standard"}, "max_pool_connections": 64},
+            "config_kwargs": {
+                "retries": {"total_max_attempts": 1, "mode": "standard"},
+                "max_pool_connections": 64,
+                "read_timeout": wanted.request_timeout,
+            },
             "s3_additional_kwargs": {key: value for key, value in extra.items() if value},
             "default_block_size": wanted.part_size,
             "use_listings_cache": False,
