@@ -171,6 +171,8 @@ def test_killed_while_events_go_to_the_journal(homes, monkeypatch, at_work):
     if at_work:
         Path("slow").unlink()
         homes("runs", "resume", row["id"])
+    else:
+        assert "1 run is not whole in the store that others share" in homes("doctor")
     done = homes.calls()
     assert done.count("load") == 1
     homes("runs", "sync")

@@ -52,7 +52,7 @@ def findings() -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", "every setting is understood")
     yield from _home(settings.home)
-    for check in (_sqlite, _database, _pending, _secrets, _plugins, _integrations, _stack):
+    for check in (_sqlite, _database, _pending, _journals, _secrets, _plugins, _integrations, _stack):
         try:
             yield from check(settings)
         except CoreError as error:
@@ -154,6 +154,23 @@ def _pending(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("pending", "ok", "every event is recorded")
+
+
+def _journals(settings: Settings) -> Iterator[Finding]:
+    """Runs that the store which others share does not have whole; nothing where there are none."""
+    from core.workspace import Workspace  # start-up time: only the doctor opens all of them
+
+    folder = os.path.join(settings.home, "journals")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    if not names:
+        return
+    with Workspace(settings) as workspace:
+        now, leases = workspace.tracking.now(), [workspace.tracking.lease(run) for run in names]
+    left = sum(lease is None or lease.expires_at < now for lease in leases)  # the others are at work
+    if left:
+        what = "1 run is" if left == 1 else f"{left} runs are"
+        hint = "the next run on that stack brings them there, or `core runs sync`"
+        yield Finding("journals", "warning", f"{what} not whole in the store that others share", hint)
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
