@@ -59,7 +59,11 @@ class S3ArtifactStore(FsspecArtifactStore):
         return self._fs
 
     def _connect(self) -> Any:
-        from core_plugin_aws.s3_files import PatientS3, lent_session  # the SDK: only who reads or writes needs it
+        from core_plugin_aws.s3_files import (
+            SLOWEST,
+            PatientS3,
+            lent_session,
+        )  # the SDK: only who reads or writes needs it
 
         wanted = self.settings
         lent = self._lent().values if self.credentials is not None else {}
@@ -73,7 +77,7 @@ class S3ArtifactStore(FsspecArtifactStore):
             "config_kwargs": {
                 "retries": {"total_max_attempts": 1, "mode": "standard"},
                 "max_pool_connections": 64,
-                "read_timeout": wanted.request_timeout,
+                "read_timeout": wanted.request_timeout + wanted.part_size / SLOWEST,  # ours is sooner, and says why
             },
             "s3_additional_kwargs": {key: value for key, value in extra.items() if value},
             "default_block_size": wanted.part_size,
