@@ -7,6 +7,7 @@ from functools import partial
 from core.errors import CoreError, NotFoundError, PluginError
 from core.stack.entries import BUILT_IN, TYPES, Shelf, command
 from core.stack.opened import Stack, default_store
+from core.text import closest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,8 +102,27 @@ def build(means: Means, entry: ComponentEntry) -> Component:
     component.name = entry.name
     if entry.connector:
         resource_id = entry.resource_id or component.resource_id()
+        _refuse_unknown(means, entry)
         component.credentials = means.connectors.credentials(entry.connector, cls.resource_type, resource_id)
     return component
+
+
+def _refuse_unknown(means: Means, entry: ComponentEntry) -> None:
+    """Raise `NotFoundError` when the connector of `entry` is not registered here, with the command that does it."""
+    names = [each.name for each in means.catalog.list("service_connector", means.settings.project)]
+    if entry.connector in names:
+        return
+    from core.stack.repository import declared  # start-up time: only trouble reads the files once more
+
+    found = next((each for each in declared().connectors if each.name == entry.connector), None)
+    disconnect = f"`{command(entry.kind)} disconnect {entry.name}`"
+    raise NotFoundError(
+        f"{entry.noun} is linked to service connector {entry.connector!r}, which is not registered here"
+        + closest(entry.connector, names),
+        f"`{found.command()}`"
+        if found
+        else f"`core service-connector register {entry.connector} ...`, or {disconnect}",
+    )
 
 
 def checked(means: Means, entry: ComponentEntry, cls: Any) -> Any:

@@ -46,6 +46,17 @@ class ConnectorEntry(Value):
     origin: str = ""
     """`file:line` where it is declared."""
 
+    def command(self) -> str:
+        """What a person types to register it; quoted, because the file may be a stranger's."""
+        from shlex import join  # start-up time: most files have no connectors
+
+        words = ["core", "service-connector", "register", self.name, "--type", self.type]
+        words += ["--auth-method", self.method]
+        words += [f"--{name}={value}" for name, value in self.settings.items()]
+        words += [f"--{name}=@FILE" for name in self.secrets]
+        limits = {"--resource-type": self.resource_type, "--resource-id": self.resource_id}
+        return join([*words, *(word for name, text in limits.items() if text for word in (name, text))])
+
 
 class Declared(Value):
     """All that one file declares."""

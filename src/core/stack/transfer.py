@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from shlex import join
-
 from core.errors import ConfigurationError, ConflictError, NotFoundError
 from core.mask import url_password
 from core.stack.check import findings, refuse
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 
     from core.ports.catalog import Entry
     from core.stack.change import Changes
-    from core.stack.declared import ConnectorEntry, Declared
+    from core.stack.declared import Declared
     from core.stack.entries import ComponentEntry, StackEntry
 
 GIVE = "***"
@@ -159,14 +157,4 @@ def _todo(changes: Changes, found: Declared) -> list[tuple[str, str]]:
         if entry.connector and entry.connector not in given | there.keys():
             what = f"{entry.origin}: {entry.noun} is linked to service connector {entry.connector!r}, which is not here"
             raise NotFoundError(what + closest(entry.connector, given | there.keys()), "register it first")
-    return [(each.name, _register(each)) for each in found.connectors if each.name not in there]
-
-
-def _register(connector: ConnectorEntry) -> str:
-    words = ["core", "service-connector", "register", connector.name, "--type", connector.type]
-    words += ["--auth-method", connector.method]
-    words += [f"--{name}={value}" for name, value in connector.settings.items()]
-    words += [f"--{name}=@FILE" for name in connector.secrets]
-    limits = {"--resource-type": connector.resource_type, "--resource-id": connector.resource_id}
-    words += [word for name, text in limits.items() if text for word in (name, text)]
-    return join(words)  # quoted: the file may be a stranger's
+    return [(each.name, each.command()) for each in found.connectors if each.name not in there]

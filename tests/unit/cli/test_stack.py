@@ -187,6 +187,13 @@ def test_a_stack_travels_without_its_secrets(
     assert (done.code, "core service-connector register good --type door" in done.err) == (0, True)
     assert "--host=h --password=@FILE" in done.err
     assert "registered already" in far("stack", "import", "out.yaml").err
+    (project / "out.yaml").rename(project / "core.yaml")
+    for words in (("stack", "validate", "cloud"), ("run", "train.py", "--stack", "cloud")):
+        done = far(*words)
+        assert (done.code, "`core service-connector register good --type door" in done.err) == (3, True), done
+        assert "artifact store 'bucket' is linked to service connector 'good', which is not registered here" in done.err
+    (project / "core.yaml").unlink()
+    assert "or `core artifact-store disconnect bucket`" in far("stack", "validate", "cloud").err
     ok(far("service-connector", "register", "good", "--type", "door", "--password=right-password", "--host=h"))
     assert ok(far("stack", "export", "cloud")) == before
     ok(far("run", "train.py", "--stack", "cloud"))
