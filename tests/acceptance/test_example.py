@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ from core import Client
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest.importorskip("sklearn")
+if find_spec("sklearn") is None:  # an import would take seconds of every run of the tests
+    pytest.skip("scikit-learn is not installed", allow_module_level=True)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "training" / "run.py"
 STEPS = ["load", "split", "train_linear", "train_forest", "evaluate", "plot", "promote"]
 
