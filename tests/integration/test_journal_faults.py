@@ -74,6 +74,29 @@ def test_an_event_of_another_shape_hinders_nobody(homes):
     assert homes.data("gc", "--dry-run")["artifacts"] == []
 
 
+LEASES = (
+    '{"owner": "x", "seconds": NaN, "until": NaN}',
+    '{"owner": 1, "seconds": 1%s, "until": 1}' % ("0" * 400),
+    "[]",
+    "{",
+)
+
+
+def test_a_lease_that_says_nothing_is_nobodys(homes):
+    homes.use("a")
+    run = homes("run", "flow.py:training").split()[-1]
+    path = only_batch(homes, run)
+    batch = unpack(str(path.relative_to(homes.store)), path.read_bytes())
+    begun = pack(batch._replace(events=[event for event in batch.events if event.kind != "run_ended"]))
+    path.unlink()
+    put(homes.store, batch_name(run, batch.events[0].writer, 0, begun), begun)
+    for letter, lease in zip("bcde", LEASES, strict=True):
+        put(homes.store, f"runs/{run}/@lease/2", lease.encode())
+        homes.use(letter)
+        homes("runs", "sync")
+        assert homes.data("runs", "list")[0]["state"] == "lost"
+
+
 def only_batch(homes, run):
     """The object with the events of a short run."""
     (path,) = (homes.store / "runs" / run).glob("[!@]*/*.json")

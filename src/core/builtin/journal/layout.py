@@ -31,6 +31,8 @@ NOBODY = "-"
 STRANGE = "it is no part of a journal"
 LARGEST = 64 << 20
 """Bytes of an object that is read at all."""
+SMALL = 1 << 16
+"""Bytes of a lease that is read."""
 _LONGEST = 120
 
 
@@ -95,7 +97,7 @@ def sort(found: Iterable[Named]) -> Listing:
             epoch = parts[3].removesuffix(OVER)
             if epoch.startswith(CLOCK):
                 continue
-            if not epoch.isdecimal() or len(epoch) > 15:
+            if not (epoch.isascii() and epoch.isdecimal()) or len(epoch) > 15 or each.size > SMALL:
                 listing.strange[each.name] = STRANGE
             elif epoch != parts[3]:
                 over.add((parts[1], int(epoch)))

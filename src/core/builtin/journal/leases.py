@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from math import isfinite
 
 from core.builtin.journal.layout import CLOCK, OVER, lease_folder, sort, spelled
 from core.errors import ConflictError, LeaseLostError, NotFoundError
@@ -135,7 +136,9 @@ class JournalLeases:
         try:
             told = json.loads(self._area.read(mark.name))
             owner, seconds, until = str(told["owner"]), float(told["seconds"]), float(told["until"])
-        except (NotFoundError, ValueError, TypeError, KeyError, RecursionError):
+        except (NotFoundError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return Lease(name, "", mark.epoch, 0.0)
+        if not (isfinite(seconds) and isfinite(until)):
             return Lease(name, "", mark.epoch, 0.0)
         if abs(until - seconds - mark.modified) > GRAIN:
             until = mark.modified + min(seconds, LONGEST)  # its writer did not know the store's clock
