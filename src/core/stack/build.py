@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from core.errors import CoreError, NotFoundError, PluginError
-from core.stack.entries import BUILT_IN, TYPES, Shelf, command
+from core.stack.entries import BUILT_IN, CATALOG, TYPES, Shelf, command
 from core.stack.opened import Stack, default_store
 from core.text import closest
 
@@ -90,7 +90,7 @@ def build(means: Means, entry: ComponentEntry) -> Component:
     """
     if entry.origin == BUILT_IN and entry.kind == "artifact_store":
         return default_store(means.settings)
-    cls = means.registry.flavor(entry.kind, entry.flavor)
+    cls = flavor_of(means, entry)
     settings = checked(means, entry, cls)
     try:
         component: Component = cls(settings) if settings is not None else cls()
@@ -105,6 +105,16 @@ def build(means: Means, entry: ComponentEntry) -> Component:
         _refuse_unknown(means, entry)
         component.credentials = means.connectors.credentials(entry.connector, cls.resource_type, resource_id)
     return component
+
+
+def flavor_of(means: Means, entry: ComponentEntry) -> Any:
+    """The class of its flavor; what is wrong with it is told with the line where the entry is declared."""
+    try:
+        return means.registry.flavor(entry.kind, entry.flavor)
+    except CoreError as error:
+        if entry.origin in {CATALOG, BUILT_IN}:
+            raise
+        raise type(error)(f"{entry.origin}: {error.message}", error.hint) from error
 
 
 def _refuse_unknown(means: Means, entry: ComponentEntry) -> None:

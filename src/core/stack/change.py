@@ -9,7 +9,7 @@ from core.errors import ConfigurationError, ConflictError, UsageError
 from core.model.nothing import NOTHING
 from core.ports.catalog import Entry, check_entry_name
 from core.secrets.reference import references
-from core.stack.build import build, checked, shelf_of
+from core.stack.build import build, checked, flavor_of, shelf_of
 from core.stack.check import findings, refuse, try_out
 from core.stack.entries import (
     BUILT_IN,
@@ -246,7 +246,7 @@ class Changes:
 
     def checked(self, entry: ComponentEntry) -> ComponentEntry:
         """`entry` with its settings as the flavor reads them; raises `ConfigurationError` for what is wrong."""
-        cls = self.means.registry.flavor(entry.kind, entry.flavor)
+        cls = flavor_of(self.means, entry)
         if cls.Settings is None and not entry.settings:
             return entry
         from core.stack.fields import kept  # start-up time: it brings pydantic
@@ -262,7 +262,7 @@ class Changes:
 
     def try_out(self, entry: ComponentEntry) -> None:
         """Build the component and let it try whether it can be used."""
-        cls = self.means.registry.flavor(entry.kind, entry.flavor)
+        cls = flavor_of(self.means, entry)
         component = build(self.means, entry)
         if cls.resource_type and not entry.connector and not references(entry.settings):
             self.tell(

@@ -168,8 +168,15 @@ class _Reader(Reader):
         for key in ("type", "method"):
             if key not in given:
                 raise self.wrong(line, f"service connector {name!r} has no {key}", f"add a line `{key}: ...`")
-        settings = {key: plain(item) for key, item in given.pop("settings", {}).items()}
+        typed: Any = given.pop("settings", NOTHING)
+        settings = {key: self._typed(item, typed.lines[key]) for key, item in typed.items()}
         return ConnectorEntry(name, **given, settings=settings, origin=f"{self.path}:{line}")
+
+    def _typed(self, value: Any, line: int) -> str:
+        """A setting of a connector: a text as it would be typed."""
+        if isinstance(value, bool | int | float):
+            return str(value).lower()
+        return self.text(value, line)
 
     def _optional(self, value: Any, line: int) -> str:
         return "" if value == "" else self.text(value, line)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from core.errors import ConfigurationError, ConflictError, NotFoundError
+from core.connectors.checked import checked, method_of
+from core.errors import ConfigurationError, ConflictError, CoreError, NotFoundError
 from core.mask import url_password
 from core.stack.check import findings, refuse
-from core.stack.declared import VERSION, read_file
+from core.stack.declared import VERSION, Declared, read_file
 from core.stack.entries import BUILT_IN, CATALOG, Shelf, shown
 from core.text import closest
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from core.ports.catalog import Entry
     from core.stack.change import Changes
-    from core.stack.declared import Declared
+    from core.stack.declared import ConnectorEntry
     from core.stack.entries import ComponentEntry, StackEntry
 
 GIVE = "***"
@@ -69,6 +70,10 @@ def read_in(changes: Changes, path: str, *, verify: bool = True) -> tuple[list[s
     means the same is left as it is.
     """
     found = read_file(path)
+    if found == Declared():
+        raise ConfigurationError(f"{path!r} declares nothing", "`core stack export NAME` writes such a file")
+    for each in found.connectors:
+        _look_at_connector(changes, each)
     todo = _todo(changes, found)
     _look_for_parts(changes.shelf, found)
     ready = [changes.checked(_complete(entry)) for entry in found.components]
@@ -139,6 +144,16 @@ def _look_for_parts(shelf: Shelf, found: Declared) -> None:
                     shelf.component(kind, name)
                 except NotFoundError as error:
                     raise NotFoundError(f"{stack.origin}: stack {stack.name!r}: {error.message}", error.hint) from None
+
+
+def _look_at_connector(changes: Changes, connector: ConnectorEntry) -> None:
+    """Refuse a type, method or setting that is not known, with its line; secrets are given later."""
+    try:
+        kind = changes.means.registry.connector_type(connector.type)
+        later = dict.fromkeys(connector.secrets, "{{to.be_given}}")
+        checked(kind, method_of(kind, connector.method), {**connector.settings, **later})
+    except CoreError as error:
+        raise type(error)(f"{connector.origin}: {error.message}", error.hint) from error
 
 
 def _todo(changes: Changes, found: Declared) -> list[tuple[str, str]]:
