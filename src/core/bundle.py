@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from core.errors import ConfigurationError, InfrastructureError
+from core.errors import ConfigurationError, InfrastructureError, StepTimeout
 from core.execute import Task, environment_of
 from core.model.artifact import ArtifactRef
 from core.model.graph import node_data, node_of
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from core.model.spec import StepSpec
 
 VERSION = 2
+START = "from core.entrypoint import main; main()"
+"""What the Python of a job runs: `-m` would look for the module first, for longer than core takes to begin."""
 UNTOLD = 75
 """Exit code of a job that was told nothing, or only a part of it: its driver died. Launching it again mends that."""
 LIFE = 7 * 86400.0
@@ -159,3 +161,9 @@ def job_of(run: str, step: str, attempt: int) -> str:
 def life_of(run: str, step: str, attempt: int) -> str:
     """Name of the lease that an attempt in a job holds while it lives."""
     return f"attempt:{run}/{step}/{attempt}"
+
+
+def overdue(step: str, reason: str = "") -> StepTimeout:
+    """Its job ended itself, because it had all the time that a job may have."""
+    said = f"step {step!r} ran out of time: its job's deadline was over{reason}"
+    return StepTimeout(said, "give it a @step(timeout=...) that is long enough, or let it keep checkpoints")

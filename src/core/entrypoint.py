@@ -1,4 +1,4 @@
-"""The road begun inside a job: `python -m core.entrypoint` performs one attempt and records what became of it.
+"""The road begun inside a job: `python -c START` performs one attempt and records what became of it.
 
 It reads a bundle (`core.bundle`) from its stdin, or from the file that `CORE_BUNDLE` names, and exits with 0 when the
 step returned, 1 when it failed, 6 when it can't be begun, 7 when its end could not be recorded, 75 when the bundle is
@@ -15,7 +15,7 @@ from contextlib import suppress
 from threading import Thread
 
 from core.builtin.journal.writer import JournalWriter
-from core.bundle import UNTOLD, job_of, life_of, unpack
+from core.bundle import UNTOLD, job_of, life_of, overdue, unpack
 from core.errors import ConfigurationError, CoreError, InfrastructureError, explain, masked
 from core.execute import Bench, Result, error_data, perform
 from core.faults import failpoint
@@ -25,7 +25,6 @@ from core.model.event import EventKind
 from core.model.states import Fault, StepState
 from core.names import locate, name_of
 from core.pact import Lent, mac_of
-from core.pool.death import overdue
 from core.ports.service_connector import Credentials
 from core.pump import split
 from core.record import Recorder

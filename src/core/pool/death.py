@@ -59,12 +59,6 @@ def timed_out(task: Task, told: Mapping[str, Any] = NOTHING) -> Result:
     return _failed(error)._replace(told={**error_data(error), **place})
 
 
-def overdue(step: str, reason: str = "") -> StepTimeout:
-    """Its job ended itself, because it had all the time that a job may have."""
-    said = f"step {step!r} ran out of time: its job's deadline was over{reason}"
-    return StepTimeout(said, "give it a @step(timeout=...) that is long enough, or let it keep checkpoints")
-
-
 def preempted(task: Task) -> Result:
     """Somebody else than its run told it to end."""
     error = StepPreempted(f"step {task.node.id!r} was told to end from outside, by signal 15 (SIGTERM)", AGAIN)

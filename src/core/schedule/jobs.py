@@ -11,7 +11,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from core.bundle import LIFE, UNTOLD, bundle_of, job_of, pack
+from core.bundle import LIFE, START, UNTOLD, bundle_of, job_of, pack
 from core.errors import CoreError, ImageUnavailable, InfrastructureError, LeaseLostError, StoreError
 from core.faults import failpoint
 from core.interrupt import doze
@@ -164,7 +164,7 @@ class Jobs:
         bundle = bundle_of(self._bench, task, yard.shipping, yard.epoch(), deadline, key_of(yard.secret, job))
         made = Job(
             id=job,
-            command=(*orchestrator.python, "-m", "core.entrypoint"),
+            command=(*orchestrator.python, "-c", START),
             image=yard.images.get(node.id) or yard.images.get(node.template),
             resources=options.resources,
             deadline=deadline,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from core.bundle import UNTOLD
+from core.bundle import UNTOLD, overdue
 from core.errors import (
     TOLD,
     CoreError,
@@ -18,7 +18,7 @@ from core.execute import Result
 from core.model.artifact import ArtifactRef
 from core.model.job import JobCause, JobPhase
 from core.model.states import Fault, StepState
-from core.pool.death import AGAIN, overdue, preempted
+from core.pool.death import AGAIN, preempted
 from core.pool.travel import stand_in
 
 TYPE_CHECKING = False
