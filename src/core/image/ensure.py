@@ -13,7 +13,7 @@ from core.image.base import pinned
 from core.image.files import select
 from core.image.layer import write_layer
 from core.image.made import Made, Part
-from core.image.options import base_of, check, limit_of, merged
+from core.image.options import base_of, based, check, limit_of, merged
 from core.image.project import FOLDER, commit_of, find_project
 from core.image.recipe import complete, make_recipe, plainly
 from core.image.remember import Memory, settled
@@ -83,6 +83,7 @@ def ensure_images(wish: Wish, voice: Voice) -> list[Made]:
     for node, spec in wish.specs.items():
         settings = merged(wish.image, spec.options.image)
         check(settings, f"step {node!r}")
+        settings = based(settings, wish.builder.base_image)
         frozen = settings._replace(
             environment=_Frozen(settings.environment), build_secrets=_Frozen(settings.build_secrets)
         )

@@ -81,6 +81,13 @@ def limit_of(settings: ImageSettings, where: str = "") -> int:
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
+def based(settings: ImageSettings, base: str) -> ImageSettings:
+    """`settings` on `base`, in which `{version}` is Python's, where they name nothing themselves."""
+    if not base or settings.base_image or settings.dockerfile:
+        return settings
+    return settings._replace(base_image=base.replace("{version}", python_of(settings)))
+
+
 def platform_of(settings: ImageSettings) -> str:
     """The platform of the image."""
     return settings.platform or f"linux/{PROCESSORS.get(platform.machine().lower(), 'amd64')}"

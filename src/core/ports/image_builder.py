@@ -70,6 +70,8 @@ class ImageBuilder(Component, ABC):
     """
 
     type: ClassVar[str] = "image_builder"
+    base_image: str = ""
+    """What it builds on where nobody says, with `{version}` for Python's; empty: a slim Python of Docker Hub."""
 
     def base(self, name: str, registry: ContainerRegistry | None) -> str:  # noqa: ARG002 - optional
         """What `name` is where this builder has it at hand, by digest; empty: its own registry is asked."""

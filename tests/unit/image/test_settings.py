@@ -9,7 +9,7 @@ import pytest
 
 from core import ImageSettings, pipeline, step
 from core.errors import ConfigurationError, DefinitionError
-from core.image.options import check, limit_of, merged, platform_of
+from core.image.options import based, check, limit_of, merged, platform_of
 from core.image.requirements import find_requirements
 
 if TYPE_CHECKING:
@@ -51,6 +51,14 @@ def test_sizes_and_platforms_are_read():
     assert limit_of(ImageSettings(code_limit="1.5 GiB")) == 1.5 * 2**30
     assert platform_of(ImageSettings(platform="linux/arm64")) == "linux/arm64"
     assert platform_of(ImageSettings()).startswith("linux/")
+
+
+def test_what_is_built_on_where_nobody_says():
+    own = "registry.example.com/python:{version}"
+    assert based(ImageSettings(python_version="3.12"), own).base_image == "registry.example.com/python:3.12"
+    assert based(ImageSettings(base_image="mine"), own).base_image == "mine"
+    assert based(ImageSettings(dockerfile="Dockerfile"), own).base_image is None
+    assert based(ImageSettings(), "").base_image is None
 
 
 def test_image_wants_settings():

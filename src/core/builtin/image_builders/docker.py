@@ -25,6 +25,7 @@ class DockerImageBuilder(ImageBuilder):
     def __init__(self, settings: Any = None, *, host: str = "") -> None:
         super().__init__(settings)
         self.repository = settings.repository if settings is not None else "core"
+        self.base_image = settings.base_image if settings is not None else ""
         self.host = settings.host if settings is not None else host
         self._engine: Engine | None = None
 

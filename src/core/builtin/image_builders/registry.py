@@ -29,6 +29,7 @@ class RegistryImageBuilder(ImageBuilder):
     def __init__(self, settings: Any = None, *, host: str = "") -> None:
         super().__init__(settings)
         self.repository = settings.repository if settings is not None else REPOSITORY
+        self.base_image = settings.base_image if settings is not None else ""
         self.host = settings.host if settings is not None else host
         self._open: dict[str, Repository] = {}
 
