@@ -95,7 +95,6 @@ def test_a_step_that_prints_more_than_is_kept(
 
 
 LOUD = """
-import resource
 from core import pipeline, step
 
 @step
@@ -110,8 +109,8 @@ def flow():
     loud()
 
 flow()
-with open("memory", "w") as file:
-    file.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+with open("/proc/self/status") as status, open("memory", "w") as file:  # getrusage tells of whoever started it, too
+    file.write(next(line.split()[1] for line in status if line.startswith("VmHWM")))
 """
 
 
