@@ -155,4 +155,6 @@ class Homes:
 def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Homes]:
     """A shared store and homes to use it from."""
     yield Homes(tmp_path, monkeypatch, capfd)
-    sys.modules.pop("flow", None)
+    here = [name for name, one in sys.modules.items() if str(getattr(one, "__file__", "")).startswith(str(tmp_path))]
+    for name in here:
+        del sys.modules[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from urllib.parse import unquote
 
 import pytest
@@ -140,15 +141,16 @@ def test_a_journal_that_cannot_be_written_comes_later(aws, fault_proxy, tmp_path
     for module in (mirror, logs):
         monkeypatch.setattr(module, "PATIENCE", 0.2)
     proxy = fault_proxy(aws.endpoint)
-    (tmp_path / "flow.py").write_text(FLOW)
+    (tmp_path / "flow_of_later.py").write_text(FLOW)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     path = f"s3://{aws.bucket()}/x"
     one, two = (Machine(tmp_path / name, monkeypatch, aws.root.environment(proxy.url)) for name in "ab")
     one.register(path)
     two.register(path)
     proxy.fail(Fault(path="/x/runs/", status=503))
     capfd.readouterr()
-    assert one("run", "flow.py:flow") == 0
+    assert one("run", "flow_of_later.py:flow") == 0
     out, err = capfd.readouterr()
     assert "is not complete" in err
     assert "`core runs sync`" in err
