@@ -27,7 +27,7 @@ def large(bench: Bench) -> list[Figure]:
     """1 GB; the reference moves a file, core an array: through a file of this machine, hashed there and verified back."""
     size = bench.size(1000, 100)
     with _aws() as aws:
-        rounds = _measured(bench, "large", aws, aws.endpoint, min(bench.runs, 3), size, 1)
+        rounds = _measured(bench, "large", aws, aws.endpoint, min(bench.runs, 4), size, 1)
     return _both(rounds, f"{size:,} MB", ENOUGH, "s3fs")
 
 

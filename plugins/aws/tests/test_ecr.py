@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from functools import cache
 from uuid import uuid4
@@ -70,6 +71,7 @@ class TestEcr(ContainerRegistrySuite):
         return made(endpoint="127.0.0.1:9")
 
 
+@pytest.mark.skipif(os.environ.get("CORE_FAULTS") != "1", reason="the suite once more: CORE_FAULTS=1 runs it")
 class TestEcrWithConnector(ContainerRegistrySuite):
     @pytest.fixture
     def registry(self, aws, linked):

@@ -98,7 +98,8 @@ def test_it_is_enough(aws, oci_registry_ecr):
     Account(aws, oci_registry_ecr).everything()
 
 
-@pytest.mark.parametrize("action", actions() if FULL else ["s3:AbortMultipartUpload"])
+@pytest.mark.skipif(not FULL, reason="half a minute: CORE_FAULTS=1 runs it")
+@pytest.mark.parametrize("action", actions())
 def test_none_is_too_much(aws, oci_registry_ecr, action):
     with pytest.raises(CoreError) as caught:
         Account(aws, oci_registry_ecr, without=action).everything()

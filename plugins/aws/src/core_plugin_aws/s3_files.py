@@ -96,7 +96,7 @@ class PatientS3(S3FileSystem):  # type: ignore[misc]
             part = f"bytes={start + len(data)}-{start + length - 1}"
             async with asyncio.timeout(self.request_timeout) as clock:
                 answer = await S3FileSystem._call_s3(self, "get_object", Bucket=bucket, Key=key, Range=part)
-                size = int(answer["ContentRange"].rpartition("/")[2])
+                size = int(answer.get("ContentRange", "").rpartition("/")[2] or answer["ContentLength"])
                 async with answer["Body"] as stream:
                     while piece := await stream.read(PIECE):
                         data.extend(piece)
