@@ -26,6 +26,8 @@ from core_plugin_aws.settings import S3Settings
 
 @pytest.mark.skipif(os.environ.get("CORE_FAULTS") != "1", reason="two minutes: CORE_FAULTS=1 runs it")
 class TestJournalInS3(TrackingStoreSuite):
+    short = 3.0
+
     @pytest.fixture(autouse=True)
     def _bucket(self, s3):
         self._s3 = s3

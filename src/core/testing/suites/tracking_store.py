@@ -7,7 +7,7 @@ A plugin's test module needs no more than a subclass whose name starts with `Tes
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 class TrackingStoreSuite(LeaseSuite):
     """Subclass it as `Test...` and say how to make your store; `wait` may move a clock instead of sleeping."""
+
+    short: ClassVar[float] = 0.3
+    """Seconds of a lease that a test waits for; longer than two listings of runs take."""
 
     # events
 
@@ -140,10 +143,10 @@ class TrackingStoreSuite(LeaseSuite):
     def test_a_run_is_lost_unless_its_lease_lives(self, store: TrackingStore) -> None:
         store.append([started()])
         assert [row.state for row in store.runs()] == ["lost"]
-        lease = store.acquire(run_id(1), "me", 0.3)
+        lease = store.acquire(run_id(1), "me", self.short)
         assert [row.state for row in store.runs()] == ["running"]
         assert [len(store.runs(state=state)) for state in ("running", "lost", "completed")] == [1, 0, 0]
-        self.wait(store, 0.35)
+        self.wait(store, self.short + 0.05)
         assert [len(store.runs(state=state)) for state in ("running", "lost", "completed")] == [0, 1, 0]
         store.append([ended(state="failed")], lease)
         (row,) = store.runs(state="failed")
