@@ -16,7 +16,7 @@ from core.ports.artifact_store import Named
 from core.testing.artifact_store import MemoryArtifactStore
 from core.testing.suites.sample import answers_of, history
 
-EXAMPLES = 2000 if os.environ.get("CORE_FAULTS") == "1" else 25
+EXAMPLES = 300 if os.environ.get("CORE_FAULTS") == "1" else 25
 
 
 class Late(MemoryArtifactStore):
