@@ -1,4 +1,4 @@
-"""What every test gets: a home of its own, properties that repeat in CI. Engines come from `core.testing.engines`."""
+"""What every test gets, those of the plugins too: a home of its own, properties that repeat in CI. Engines come from `core.testing.engines`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ settings.register_profile("dev", deadline=None, max_examples=EXAMPLES, suppress_
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parent
 TOGETHER = {"tests/acceptance/test_example.py", "tests/unit/builtin/test_materializers_libraries.py"}
 """Files that one worker of pytest-xdist takes whole: they share what takes long to make or to import."""
 
