@@ -7,8 +7,8 @@ INDEX = $$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^=]*\.inde
 UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(INDEX)}" $(BIN)/uv
 INSTALL ?= $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 ARGS ?=
-# Every test that is larger with CORE_FAULTS=1.
-FAULTS = tests/faults tests/unit/integrations $(shell grep -rl CORE_FAULTS tests plugins --include='test_*.py' | grep -v ^tests/faults)
+# Every file that is larger with CORE_FAULTS=1: by itself, or by the number of its examples.
+FAULTS = tests/faults tests/unit/integrations $(shell grep -rlE 'CORE_FAULTS|hypothesis' tests plugins --include='test_*.py' | grep -v ^tests/faults)
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 
 .PHONY: quickstart resilience test test-faults check bench docs dist clean lock format help
@@ -17,7 +17,7 @@ help:
 	@echo "make quickstart   set up, then run the example training pipeline"
 	@echo "make resilience   set up, then watch runs being killed, and going on"
 	@echo "make test         set up, then run the whole suite (ARGS='-k name' to choose)"
-	@echo "make test-faults  the whole table of faults, and all that is small in `make test` at its full size (a quarter of an hour)"
+	@echo "make test-faults  the whole table of faults, and all that is small in 'make test' at its full size (a quarter of an hour)"
 	@echo "make check        ruff, mypy, import-linter"
 	@echo "make format       let ruff lay out the code"
 	@echo "make bench        measure every budget: a table, and benchmarks/results.json"

@@ -78,14 +78,13 @@ class Newcomer:
 
 
 @pytest.fixture(scope="module")
-def shell() -> Iterator[subprocess.Popen[str]]:
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
     imports = "\n".join(
         line for line in EXAMPLE.read_text().splitlines() if line.startswith("from ") and "core" not in line
     )
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }  # what has threads may not be forked
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CORE_")}
+    environment["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("no-config"))
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # what has threads may not be forked
     command = [sys.executable, "-c", FORK, f"{imports}\nimport pyarrow.parquet, skops.io"]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

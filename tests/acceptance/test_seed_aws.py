@@ -10,12 +10,16 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
 
-pytest.importorskip("core_plugin_aws")
+from core.testing.engines.fixtures import REQUIRE
+
+if find_spec("core_plugin_aws") is None and os.environ.get(REQUIRE) != "1":
+    pytest.skip("the plugin aws is not installed", allow_module_level=True)
 FULL = os.environ.get("CORE_FAULTS") == "1"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "training" / "run.py"
 SHAPE = """

@@ -46,7 +46,6 @@ def long() -> None:
 @pytest.fixture
 def flow(aws, docker_engine, base_image, tmp_path, monkeypatch):
     """The pipeline, on a stack of the engine and a bucket, with a role whose sessions are short."""
-    monkeypatch.setenv("CORE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("core.schedule.jobs.LONGEST", 1.0)
     user = aws.user(EVERYTHING)
     role = aws.role(EVERYTHING, trusts=[user])

@@ -1,4 +1,4 @@
-"""The policy of docs/aws.md is enough for everything that the page tells, and none of it is too much."""
+"""The policy of docs/aws.md is enough for everything that the page tells, and none of it too much but what `UNCHECKED` names."""
 
 from __future__ import annotations
 

@@ -47,10 +47,6 @@ def using() -> None:
 @pytest.fixture
 def cloud(aws, no_aws, tmp_path, monkeypatch):
     """Makes a stack in a new bucket, with a connector; everything is stored there, however small."""
-    for name in [name for name in os.environ if name.startswith("CORE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("CORE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CORE_INLINE_LIMIT", "0")
     monkeypatch.setenv("LONG_STEP", str(LONG))

@@ -20,7 +20,6 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "training"
 @pytest.fixture
 def stack(aws, docker_engine, oci_registry, base_image, tmp_path, monkeypatch):
     """The active stack, registered by commands; the working folder is a copy of the example."""
-    monkeypatch.setenv("CORE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CORE_DISPLAY", "plain")
     shutil.copytree(EXAMPLE, tmp_path / "training")
     monkeypatch.chdir(tmp_path / "training")

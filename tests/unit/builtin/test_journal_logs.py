@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.builtin.journal import logs
@@ -52,7 +52,6 @@ def courier(store: Counting, folder: Path | str, *, taken: bool = False) -> Cour
 
 
 @pytest.mark.usefixtures("small")
-@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.binary(min_size=1, max_size=250), st.booleans()), max_size=25),
     st.sampled_from([0, 64, 400, 1 << 20]),

@@ -86,12 +86,11 @@ def test_a_lock_file_is_exported_by_uv(tmp_path: Path, monkeypatch: pytest.Monke
         "[project]\nname = 'x'\nversion = '1'\nrequires-python = '>=3.11'\ndependencies = ['a-package']\n"
     )
     (tmp_path / "uv.lock").write_text(LOCK)
-    if shutil.which("uv"):
-        found = find_requirements(ImageSettings(), str(tmp_path))
-        assert (found.text.split(" ;")[0], found.origin) == ("a-package==1.0", "uv.lock")
-        (tmp_path / "uv.lock").write_text("no lock")
-        with pytest.raises(ConfigurationError, match=r"uv can't read '.*uv.lock'"):
-            find_requirements(ImageSettings(), str(tmp_path))
+    found = find_requirements(ImageSettings(), str(tmp_path))
+    assert (found.text.split(" ;")[0], found.origin) == ("a-package==1.0", "uv.lock")
+    (tmp_path / "uv.lock").write_text("no lock")
+    with pytest.raises(ConfigurationError, match=r"uv can't read '.*uv.lock'"):
+        find_requirements(ImageSettings(), str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     assert find_requirements(ImageSettings(), str(tmp_path)) == (
         "a-package",
@@ -106,7 +105,7 @@ requires-python = ">=3.11"
 name = "a-package"
 version = "1.0"
 source = { registry = "https://index.example/simple" }
-sdist = { url = "https://index.example/a-package-1.0.tar.gz", hash = "sha256:0", size = 1 }
+sdist = { url = "https://index.example/a-package-1.0.tar.gz", hash = "sha256:0000000000000000000000000000000000000000000000000000000000000000", size = 1 }
 
 [[package]]
 name = "x"
