@@ -64,3 +64,12 @@ def docker_login(host: str) -> RegistryLogin | None:
     if fields.get("identitytoken"):
         return RegistryLogin(IDENTITY, str(fields["identitytoken"]))
     return RegistryLogin(str(fields.get("username", "")), str(fields.get("password", "")))
+
+
+def docker_auth(login: RegistryLogin | None) -> dict[str, str] | None:
+    """A login as the SDK of docker takes it; None leaves it to docker's own configuration."""
+    if login is None:
+        return None
+    if login.username == IDENTITY:
+        return {"identitytoken": login.password}
+    return {"username": login.username, "password": login.password}

@@ -17,6 +17,7 @@ from core.builtin.image_builders.verdict import build_error
 from core.errors import AuthenticationError, ConfigurationError, InfrastructureError
 from core.image.context import context_files
 from core.oci.image import fits, misfit
+from core.oci.login import docker_auth
 from core.oci.reference import parse_reference
 from core.ports.image_builder import BASE, USER
 
@@ -112,7 +113,7 @@ class Engine:
             raise misfit(reference, [self._platform(there)], platform)
         parsed = parse_reference(reference)
         try:
-            self._client.api.pull(parsed.name, parsed.version, auth_config=_auth(login), platform=platform or None)
+            self._client.api.pull(parsed.name, parsed.version, auth_config=docker_auth(login), platform=platform or None)
         except (DockerException, RequestException) as error:
             if "no matching manifest" in _words(error):
                 raise misfit(reference, [], platform) from error
@@ -135,7 +136,7 @@ class Engine:
         self.tag(image, repository, tag)
         digest = ""
         try:
-            for line in self._client.api.push(repository, tag, stream=True, decode=True, auth_config=_auth(login)):
+            for line in self._client.api.push(repository, tag, stream=True, decode=True, auth_config=docker_auth(login)):
                 if "error" in line:
                     raise _push_error(repository, str(line["error"]))
                 digest = line.get("aux", {}).get("Digest", digest)
@@ -197,10 +198,6 @@ def _context(files: Mapping[str, bytes], folder: str = "") -> bytes:
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
     return stream.getvalue()
-
-
-def _auth(login: RegistryLogin | None) -> dict[str, str] | None:
-    return None if login is None else {"username": login.username, "password": login.password}
 
 
 def _quoted(text: str) -> str:

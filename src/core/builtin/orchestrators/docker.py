@@ -16,7 +16,6 @@ from typing import ClassVar
 from core.builtin.orchestrators.docker_config import NAMES, container_config, container_name
 from core.errors import ConfigurationError, ImageUnavailable, InfrastructureError, MissingDependencyError
 from core.model.job import JobCause, JobHandle, JobPhase, JobState
-from core.ports.container_registry import IDENTITY
 from core.ports.orchestrator import Orchestrator
 
 TYPE_CHECKING = False
@@ -173,13 +172,15 @@ class DockerOrchestrator(Orchestrator):
     def _pull(self, client: Any, image: str) -> None:
         from docker.errors import APIError  # an optional library
 
+        from core.oci.login import docker_auth  # start-up time: it brings an HTTP client
+
         repository, at, digest = image.partition("@")
         tag = digest if at else None
         if not at and ":" in image.rpartition("/")[2]:
             repository, _, tag = image.rpartition(":")
         hint = "see that it was pushed, that its registry can be reached from the engine, and the registry's login"
         try:
-            login = _auth(self.login(image)) if self.login is not None else None
+            login = docker_auth(self.login(image)) if self.login is not None else None
             for line in client.pull(repository, tag=tag or "latest", stream=True, decode=True, auth_config=login):
                 if "error" in line:
                     raise ImageUnavailable(f"image {image!r} can't be pulled: {line['error']}", hint)
@@ -309,15 +310,6 @@ def state_of(found: Mapping[str, Any]) -> JobState:
     if code in _ENDED_ITSELF and deadline and float(deadline) <= time.time():
         return JobState(JobPhase.FAILED, code, "", JobCause.DEADLINE)
     return JobState(JobPhase.FAILED, code, state.get("Error") or "")
-
-
-def _auth(login: RegistryLogin | None) -> dict[str, str] | None:
-    """A login as the SDK takes it; None leaves it to docker's own configuration."""
-    if login is None:
-        return None
-    if login.username == IDENTITY:
-        return {"identitytoken": login.password}
-    return {"username": login.username, "password": login.password}
 
 
 def _short(error: BaseException) -> str:
