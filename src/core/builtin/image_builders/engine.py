@@ -8,10 +8,10 @@ import os
 import tarfile
 
 import docker
-from docker.context import ContextAPI
 from docker.errors import DockerException, ImageNotFound
 from requests.exceptions import RequestException
 
+from core.builtin.docker_host import address_of, sdk_options
 from core.builtin.image_builders.buildkit import Buildkit
 from core.builtin.image_builders.verdict import build_error
 from core.errors import AuthenticationError, ConfigurationError, InfrastructureError
@@ -35,17 +35,17 @@ NOBODY = "1000:1000"
 
 def connect(host: str = "") -> Engine | None:
     """The engine at `host`, of DOCKER_HOST, or of docker's current context; None when none answers."""
+    address = address_of(host)
+    if address.startswith("unix://") and not os.path.exists(address.removeprefix("unix://")):
+        return None  # the SDK would leave a socket open
     try:
-        address = host or os.environ.get("DOCKER_HOST", "")
-        if not address:
-            context = ContextAPI.get_current_context()
-            address = (context.Host if context else "") or "unix:///var/run/docker.sock"
-            host = address
-        if address.startswith("unix://") and not os.path.exists(address.removeprefix("unix://")):
-            return None  # the SDK would leave a socket open
-        client = docker.DockerClient(base_url=host) if host else docker.from_env()
+        client = docker.DockerClient(**sdk_options(address))
+    except (DockerException, RequestException, OSError):
+        return None
+    try:
         client.ping()
     except (DockerException, RequestException, OSError):
+        client.close()
         return None
     return Engine(client)
 
@@ -113,7 +113,9 @@ class Engine:
             raise misfit(reference, [self._platform(there)], platform)
         parsed = parse_reference(reference)
         try:
-            self._client.api.pull(parsed.name, parsed.version, auth_config=docker_auth(login), platform=platform or None)
+            self._client.api.pull(
+                parsed.name, parsed.version, auth_config=docker_auth(login), platform=platform or None
+            )
         except (DockerException, RequestException) as error:
             if "no matching manifest" in _words(error):
                 raise misfit(reference, [], platform) from error
@@ -136,7 +138,9 @@ class Engine:
         self.tag(image, repository, tag)
         digest = ""
         try:
-            for line in self._client.api.push(repository, tag, stream=True, decode=True, auth_config=docker_auth(login)):
+            for line in self._client.api.push(
+                repository, tag, stream=True, decode=True, auth_config=docker_auth(login)
+            ):
                 if "error" in line:
                     raise _push_error(repository, str(line["error"]))
                 digest = line.get("aux", {}).get("Digest", digest)

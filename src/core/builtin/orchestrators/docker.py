@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import ClassVar
 
+from core.builtin.docker_host import address_of, sdk_options
 from core.builtin.orchestrators.docker_config import NAMES, container_config, container_name
 from core.errors import ConfigurationError, ImageUnavailable, InfrastructureError, MissingDependencyError
 from core.model.job import JobCause, JobHandle, JobPhase, JobState
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from core.model.job import Job
-    from core.ports.container_registry import RegistryLogin
 
 UNTOLD = 75
 """Exit code of a job that was told nothing, or only a part of it: see `core.bundle`."""
@@ -53,13 +53,10 @@ class DockerOrchestrator(Orchestrator):
             settings = DockerSettings()
         super().__init__(settings)
         self.slots = settings.slots or os.cpu_count() or 1
-        self.image, self.engine = settings.image, self._address()
-        self.folders = self._address().startswith(("unix://", "npipe://", "/"))  # the engine is this machine's
+        self.image, self.engine = settings.image, address_of(settings.host)
+        self.folders = self.engine.startswith(("unix://", "npipe://", "/"))  # the engine is this machine's
         self._engine: Any = None
         self._over: dict[str, JobState] = {}  # jobs whose containers were removed here
-
-    def _address(self) -> str:
-        return self.settings.host or os.environ.get("DOCKER_HOST", "") or "unix:///var/run/docker.sock"
 
     def _client(self, *, new: bool = False) -> Any:
         """The engine's API; `new`: a connection of its own, for output that is followed."""
@@ -70,11 +67,9 @@ class DockerOrchestrator(Orchestrator):
         except ImportError:
             hint = "install it: `pip install docker`"
             raise MissingDependencyError(f"orchestrator {self.name!r} needs the docker SDK", hint) from None
-        environment = {**os.environ, **({"DOCKER_HOST": self.settings.host} if self.settings.host else {})}
         with self._told("reached"):
-            keywords = docker.utils.kwargs_from_env(environment=environment)
             version = "auto" if self._engine is None else self._engine._version
-            client = docker.APIClient(version=version, **keywords)
+            client = docker.APIClient(version=version, **sdk_options(self.engine))
         if not new:
             self._engine = client
         return client
@@ -85,14 +80,13 @@ class DockerOrchestrator(Orchestrator):
 
     def moved(self) -> Any:
         """The same engine, by its address."""
-        address = self._address()
-        if not address.startswith("unix://") and os.environ.get("DOCKER_TLS_VERIFY"):
+        if not self.engine.startswith("unix://") and os.environ.get("DOCKER_TLS_VERIFY"):
             raise ConfigurationError(
-                f"orchestrator {self.name!r}: the Docker engine at {address} wants certificates of this machine, which "
-                "a driver in a container has not",
+                f"orchestrator {self.name!r}: the Docker engine at {self.engine} wants certificates of this machine, "
+                "which a driver in a container has not",
                 "run it without --detach, or reach the engine over its socket",
             )
-        return self.settings.model_copy(update={"host": address})
+        return self.settings.model_copy(update={"host": self.engine})
 
     def verify(self) -> None:
         """Ask the engine for its version."""
@@ -106,7 +100,7 @@ class DockerOrchestrator(Orchestrator):
         from docker.errors import APIError, DockerException  # an optional library
         from requests.exceptions import RequestException  # the SDK's
 
-        where = f"orchestrator {self.name!r}: the Docker engine at {self._address()}"
+        where = f"orchestrator {self.name!r}: the Docker engine at {self.engine}"
         try:
             yield
         except APIError as error:

@@ -1,0 +1,46 @@
+"""Where the Docker engine is, and what docker's SDK needs to reach it: for orchestrators and image builders."""
+
+from __future__ import annotations
+
+import json
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SOCKET = "unix:///var/run/docker.sock"
+"""Where docker's own client looks when nobody says."""
+
+
+def address_of(host: str = "") -> str:
+    """`host`, else DOCKER_HOST, else docker's current context, else the socket of this machine."""
+    context = None if host or os.environ.get("DOCKER_HOST") else _context()
+    return host or os.environ.get("DOCKER_HOST", "") or (context.Host if context is not None else "") or SOCKET
+
+
+def sdk_options(address: str) -> dict[str, Any]:
+    """`base_url` and, where the engine wants certificates, `tls`; raises what the SDK does when those are missing."""
+    if not address.startswith(("tcp://", "https://")):
+        return {"base_url": address}
+    context = None if os.environ.get("DOCKER_HOST") else _context()
+    if context is not None and context.Host == address and context.TLSConfig is not None:
+        return {"base_url": address, "tls": context.TLSConfig}
+    from docker.utils import kwargs_from_env  # an optional library
+
+    return dict(kwargs_from_env(environment={**os.environ, "DOCKER_HOST": address}))
+
+
+def _context() -> Any:
+    """Docker's current context, None for its default one or where it can't be read."""
+    folder = os.environ.get("DOCKER_CONFIG") or os.path.join(os.path.expanduser("~"), ".docker")
+    try:
+        with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+            name = json.load(file).get("currentContext") or "default"
+        if name == "default":
+            return None
+        from docker.context import ContextAPI  # an optional library, and a slow one
+
+        return ContextAPI.get_context(name)
+    except Exception:  # noqa: BLE001 - what docker's own client left there; the SDK raises bare exceptions
+        return None
