@@ -12,7 +12,7 @@ class DockerSettings(BaseModel):
 
     host: str = Field(
         default="",
-        description="Address of the engine, such as `ssh://me@there`; by default DOCKER_HOST, or docker's current context.",
+        description="The engine, such as `ssh://me@there`; by default DOCKER_HOST, or docker's current context.",
     )
     image: str = Field(default="", description="Image of steps for which none is built.")
     network: str = Field(default="", description="Network that containers join; by default the engine's own.")
