@@ -79,27 +79,20 @@ def ensure_images(wish: Wish, voice: Voice) -> list[Made]:
     Raises `ConfigurationError` for what the user can mend, before anything is sent, and what registries and engines
     raise.
     """
-    groups: dict[ImageSettings, list[str]] = {}
+    groups: list[tuple[ImageSettings, list[str]]] = []
     for node, spec in wish.specs.items():
         settings = merged(wish.image, spec.options.image)
-        check(settings, f"step {node!r}")
-        settings = based(settings, wish.builder.base_image)
-        frozen = settings._replace(
-            environment=_Frozen(settings.environment), build_secrets=_Frozen(settings.build_secrets)
-        )
-        groups.setdefault(frozen, []).append(node)
+        settings = based(check(settings, f"step {node!r}"), wish.builder.base_image)
+        same = next((nodes for known, nodes in groups if known == settings), None)
+        if same is None:
+            groups.append((settings, [node]))
+        else:
+            same.append(node)
     work = _Work(wish, voice)
     try:
-        return [work.image(settings, tuple(nodes)) for settings, nodes in groups.items()]
+        return [work.image(settings, tuple(nodes)) for settings, nodes in groups]
     finally:
         work.close()
-
-
-class _Frozen(dict[str, str]):
-    """A mapping that can be part of a key."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(sorted(self.items())))
 
 
 class _Work:

@@ -13,6 +13,7 @@ from core.model.spec import ImageSettings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 PYTHON = "python:{version}-slim"
 """What is built on where nobody says."""
@@ -33,11 +34,23 @@ def merged(pipeline: ImageSettings | None, step: ImageSettings | None) -> ImageS
     return base._replace(**changed)
 
 
-def check(settings: ImageSettings, where: str) -> None:
-    """Refuse settings that contradict each other or can't be read; messages begin with `where`."""
-    for what, hint in (*_contradictions(settings), *_misspelt(settings)):
-        raise ConfigurationError(f"{where}: image setting {what}", hint)
+def check(settings: ImageSettings, where: str) -> ImageSettings:
+    """`settings` with tuples for lists; raises for what contradicts itself or can't be read, beginning with `where`."""
+    for checks in (_shapes, _contradictions, _misspelt):
+        for what, hint in checks(settings):
+            raise ConfigurationError(f"{where}: image setting {what}", hint)
     limit_of(settings, where)
+    lists: dict[str, Any] = {name: tuple(each) for name, each in settings._asdict().items() if isinstance(each, list)}
+    return settings._replace(**lists)
+
+
+def _shapes(settings: ImageSettings) -> Iterator[tuple[str, str]]:
+    for name, sample in (("apt_packages", "git"), ("include", "*.csv"), ("requirements", "numpy>=2")):
+        value = getattr(settings, name)
+        if name == "requirements" and (value is None or isinstance(value, str)):
+            continue
+        if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+            yield f"{name}={value!r} is no list of texts", f'write {name}=["{sample}"]'
 
 
 def _contradictions(settings: ImageSettings) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 MISSING = type("Missing", (), {"__repr__": lambda _: "<no default>", "__slots__": ()})()
@@ -61,13 +61,14 @@ class ImageSettings(Value):
     """Image to build on; by default a slim Python of the client's version."""
     python_version: str | None = None
     """Such as `"3.12"`; by default the client's. With a base image of your own: what it must have."""
-    requirements: tuple[str, ...] | str | None = None
-    """pip requirements, or the path of a file with them; by default the project's `uv.lock` or `pyproject.toml`."""
-    apt_packages: tuple[str, ...] = ()
+    requirements: Sequence[str] | str | None = None
+    """pip requirements, or the path of a file with them; by default the project's `uv.lock`, `pyproject.toml` or
+    `requirements.txt`."""
+    apt_packages: Sequence[str] = ()
     """Debian packages."""
     environment: Mapping[str, str] = NOTHING
     """Environment variables set in the image; no secrets: everybody who can pull it reads them."""
-    include: tuple[str, ...] = ()
+    include: Sequence[str] = ()
     """Files that travel though the ignore file leaves them out, as patterns of `.gitignore`."""
     ignore_file: str | None = None
     """File of patterns to use in place of `.coreignore` and `.gitignore`."""

@@ -37,6 +37,9 @@ def test_a_step_adds_to_its_pipeline():
         ({"apt_packages": ("git; rm -rf /",)}, "apt_packages has 'git; rm -rf /'"),
         ({"build_secrets": {"pip_conf": "the secret"}}, r"build_secrets\['pip_conf'\] is the secret itself"),
         ({"code_limit": "much"}, "code_limit='much' is no size"),
+        ({"apt_packages": "git"}, "apt_packages='git' is no list of texts"),
+        ({"include": "*.csv"}, r"include='\*\.csv' is no list of texts"),
+        ({"requirements": [1]}, r"requirements=\[1\] is no list of texts"),
     ],
 )
 def test_what_contradicts_itself_is_refused(wrong: dict[str, Any], told: str):
@@ -44,6 +47,11 @@ def test_what_contradicts_itself_is_refused(wrong: dict[str, Any], told: str):
         check(ImageSettings(**wrong), "step 'train'")
     assert caught.value.hint
     assert "the secret'" not in str(caught.value)
+
+
+def test_lists_are_as_good_as_tuples():
+    listed = check(ImageSettings(requirements=["numpy"], apt_packages=["git"], include=["*.csv"]), "")
+    assert listed == ImageSettings(requirements=("numpy",), apt_packages=("git",), include=("*.csv",))
 
 
 def test_sizes_and_platforms_are_read():
