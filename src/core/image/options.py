@@ -24,10 +24,26 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:~=*-]*", re.IGNORECASE)
 _SECRET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
+_BUILT = (
+    *("requirements", "apt_packages", "environment", "include", "ignore_file", "code_limit", "build_secrets"),
+    *("dockerfile", "build_context"),
+)
+"""Settings that only a build uses."""
+_EXCLUDED = {
+    "dockerfile": ("base_image", "skip_build"),
+    "base_image": ("dockerfile", "build_context"),
+    "skip_build": _BUILT,
+}
+"""A setting of a step, and those of its pipeline that it does away with."""
+
+
 def merged(pipeline: ImageSettings | None, step: ImageSettings | None) -> ImageSettings:
-    """`step`'s settings on top of `pipeline`'s; mappings are joined."""
+    """`step`'s settings on top of `pipeline`'s; mappings are joined, and what a step excludes is dropped."""
     base, top, default = pipeline or ImageSettings(), step or ImageSettings(), ImageSettings()
     changed = {name: value for name, value in top._asdict().items() if value != getattr(default, name)}
+    for name, excluded in _EXCLUDED.items():
+        if changed.get(name):
+            base = base._replace(**{each: getattr(default, each) for each in excluded})
     for name in ("environment", "build_secrets"):
         if name in changed:
             changed[name] = {**getattr(base, name), **changed[name]}
@@ -57,6 +73,9 @@ def _contradictions(settings: ImageSettings) -> Iterator[tuple[str, str]]:
     if settings.skip_build and not settings.base_image:
         ready = 'ImageSettings(base_image="HOST/NAME:TAG", skip_build=True)'
         yield "skip_build needs a ready image", f"name it: {ready}"
+    for name in _BUILT if settings.skip_build else ():
+        if getattr(settings, name):
+            yield f"{name} is for what is built, and skip_build=True builds nothing", "leave one of them out"
     if settings.dockerfile and settings.base_image:
         yield "dockerfile and base_image exclude each other", "the Dockerfile's FROM names the base"
     if settings.build_context and not settings.dockerfile:

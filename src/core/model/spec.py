@@ -82,8 +82,9 @@ class ImageSettings(Value):
     """A Dockerfile of your own that makes the environment, in place of `base_image`."""
     build_context: str | None = None
     """Folder that it may copy from; by default none, so that changed code builds nothing."""
-    skip_build: bool = False
-    """Whether `base_image` holds all that steps need, code and core included: then nothing is built."""
+    skip_build: bool | None = None
+    """Whether `base_image` holds all that steps need, code and core included: then nothing is built. A step's False
+    undoes its pipeline's True."""
 
 
 class StepOptions(Value):

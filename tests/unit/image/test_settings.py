@@ -25,6 +25,20 @@ def test_a_step_adds_to_its_pipeline():
     assert merged(None, None) == ImageSettings()
 
 
+def test_a_step_takes_the_place_of_what_its_pipeline_says():
+    ready = ImageSettings(base_image="ready:1", skip_build=True)
+    built = ImageSettings(dockerfile="Dockerfile", build_context=".", apt_packages=("git",))
+    own = ImageSettings(dockerfile="own/Dockerfile")
+    based_on = ImageSettings(base_image="base:1")
+    assert check(merged(ready, own), "") == own
+    assert check(merged(built, based_on), "") == ImageSettings(base_image="base:1", apt_packages=("git",))
+    assert check(merged(built, ready), "") == ready
+    assert not merged(ready, ImageSettings(skip_build=False)).skip_build
+    with pytest.raises(ConfigurationError, match="apt_packages is for what is built"):
+        check(merged(ready, ImageSettings(apt_packages=("git",))), "")
+    assert check(merged(ready, ImageSettings(apt_packages=("git",), skip_build=False)), "").base_image == "ready:1"
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
@@ -37,6 +51,7 @@ def test_a_step_adds_to_its_pipeline():
         ({"apt_packages": ("git; rm -rf /",)}, "apt_packages has 'git; rm -rf /'"),
         ({"build_secrets": {"pip_conf": "the secret"}}, r"build_secrets\['pip_conf'\] is the secret itself"),
         ({"code_limit": "much"}, "code_limit='much' is no size"),
+        ({"skip_build": True, "base_image": "x", "requirements": ("numpy",)}, "requirements is for what is built"),
         ({"apt_packages": "git"}, "apt_packages='git' is no list of texts"),
         ({"include": "*.csv"}, r"include='\*\.csv' is no list of texts"),
         ({"requirements": [1]}, r"requirements=\[1\] is no list of texts"),
