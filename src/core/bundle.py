@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.model.graph import Node
     from core.model.spec import StepSpec
 
-VERSION = 2
+VERSION = 3
 START = "from core.entrypoint import main; main()"
 """What the Python of a job runs: `-m` would look for the module first, for longer than core takes to begin."""
 UNTOLD = 75

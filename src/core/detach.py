@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from core.view import RunView
     from core.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 START = 120.0
 """Seconds for which the client waits for the first word of the driver: pulling its image takes time."""
 LOOK = 0.3

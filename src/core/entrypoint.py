@@ -255,7 +255,9 @@ def open_store(registry: Registry, entry: Mapping[str, Any]) -> ArtifactStore:
 
 
 def open_component(registry: Registry, kind: str, entry: Mapping[str, Any]) -> Any:
-    """A component that is told by its flavor and settings."""
+    """A component that is told by its flavor and settings; what of them is secret is masked from now on."""
+    for secret in entry["secrets"]:
+        add_secret(secret)
     made = registry.flavor(kind, entry["flavor"])
     settings = entry["settings"]
     if settings is None or isinstance(settings, str):

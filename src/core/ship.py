@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from core.builtin.journal.store import JournalTrackingStore
 from core.bundle import Shipping
 from core.errors import ConfigurationError
+from core.mask import Mask, add_secret, secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def secret_of(home: str) -> bytes:
 
 
 def entry_of(store: ArtifactStore) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Flavor and settings of a store as plain data, and the folders of this machine that it needs."""
+    """Flavor and settings of a store as plain data, what of them is secret, and the folders here that it needs."""
     root = store.path("blake3:" + "0" * 64)
     folder = "" if root is None else store.uri.removeprefix("file://")
     folders = (folder,) if folder else ()
@@ -89,8 +91,8 @@ def entry_of(store: ArtifactStore) -> tuple[dict[str, Any], tuple[str, ...]]:
                 f"artifact store {store.name!r} ({store.flavor}) can't be told to jobs: it has no settings",
                 "register it with `core artifact-store register`",
             )
-        return {"flavor": store.flavor, "settings": folder}, folders
-    return {"flavor": store.flavor, "settings": revealed(settings)}, folders
+        return {"flavor": store.flavor, "settings": folder, "secrets": []}, folders
+    return {"flavor": store.flavor, **revealed(settings)}, folders
 
 
 def component_data(component: Component, *, driver: bool = False) -> dict[str, Any]:
@@ -102,15 +104,19 @@ def component_data(component: Component, *, driver: bool = False) -> dict[str, A
         data |= {**entry, "folders": folders}
     else:
         settings = component.moved() if driver else component.settings  # type: ignore[attr-defined] # an orchestrator
-        data |= {"flavor": component.flavor, "settings": None if settings is None else revealed(settings)}
+        data |= {"flavor": component.flavor, **revealed(settings)}
     data["credentials"] = None if given is None else {**given._asdict(), "values": dict(given.values)}
     return data
 
 
 def revealed(settings: Any) -> dict[str, Any]:
-    """A settings model as plain data, its secrets in the clear."""
+    """A settings model as plain data, its secrets in the clear; and which those are, for who must mask them there."""
+    if settings is None:
+        return {"settings": None, "secrets": []}
     data: dict[str, Any] = settings.model_dump(mode="json")
     for name, value in settings:
         if hasattr(value, "get_secret_value"):
             data[name] = value.get_secret_value()
-    return data
+            add_secret(data[name])
+    text = json.dumps(data).encode()
+    return {"settings": data, "secrets": [one for one in secrets() if Mask([one]).data(text) != text]}
