@@ -11,6 +11,7 @@ import select
 import signal
 import time
 from collections import deque
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ PIECE = 4096
 """Bytes that a pipe takes without a wait when it says that it takes some."""
 PIPE = 1 << 20
 """Bytes that wait in the pipe, where the system lets us have as many."""
+HANDED_ON = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
+"""Signals that are the job's."""
 LOOK = 0.1
 """Seconds between two looks whether the job has ended; when it closes its output, which it does, nobody waits."""
 _SET_SIZE = 1031
@@ -72,8 +75,8 @@ class Pump:
 
     def run(self) -> NoReturn:
         """Until the child has ended; then with its exit code, as a shell tells it."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda number, _: os.kill(self._child, number))
+        for number in HANDED_ON:
+            signal.signal(number, self._hand_on)
         code, is_open = None, True
         while code is None:
             if is_open:
@@ -83,6 +86,8 @@ class Pump:
                 self._pass(BLOCK)
                 time.sleep(0.0 if self._leaving else LOOK / 10)  # what it has closed says nothing of its end
             code = self._ended()
+        for number in HANDED_ON:
+            signal.signal(number, signal.SIG_IGN)  # there is nobody to tell, and what it said is to arrive
         while is_open and select.select([self._source], [], [], 0)[0]:  # what it started may go on
             is_open = self._take()
         self._add(self._later, self._rest)
@@ -90,6 +95,10 @@ class Pump:
         while self._leaving:
             self._pass(BLOCK)
         os._exit(code)
+
+    def _hand_on(self, number: int, _: object) -> None:
+        with suppress(ProcessLookupError):  # it has ended just now
+            os.kill(self._child, number)
 
     def _ended(self) -> int | None:
         pid, status = os.waitpid(self._child, os.WNOHANG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -43,6 +44,23 @@ def test_signals_are_handed_on() -> None:
     process.terminate()
     assert process.communicate(timeout=15)[0] == b"told\n"
     assert process.returncode == 7
+
+
+def test_a_signal_after_its_end_takes_nothing_of_what_it_said() -> None:
+    """All of it waits for a slow reader by then."""
+    process = pumped("os.write(1, b'%9d' % os.getpid() + b'x' * (8 << 20))\nos._exit(5)", beginning=16 << 20)
+    assert process.stdout is not None
+    whole = process.stdout.read(9)
+    ends = time.monotonic() + 10
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < ends:
+            os.kill(int(whole), 0)
+            time.sleep(0.05)
+    for _ in range(20):
+        process.terminate()
+        whole += process.stdout.read1(1 << 16)
+    assert len(whole + process.communicate(timeout=15)[0]) == 9 + (8 << 20)
+    assert process.returncode == 5
 
 
 def test_of_much_the_beginning_and_the_newest_come() -> None:
