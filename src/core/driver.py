@@ -13,9 +13,10 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from threading import Thread
 
+from core.bundle import UNTOLD
 from core.compile import compile_pipeline
 from core.detach import MARGIN, unpack
 from core.entrypoint import FAILED, TOLD, UNRECORDED, UNUSABLE, lend, open_component, read
@@ -53,17 +54,32 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(TOLD))  # the first process of a container has no default
     try:
         errand = unpack(read())
+    except CoreError as error:
+        code = _told(error, UNTOLD)
+    else:
+        code = _begun(errand)
+    os._exit(code)
+
+
+def _begun(errand: Errand) -> int:
+    try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with open(os.devnull, "w") as nothing, redirect_stdout(nothing):  # what steps print is in their logs
-            code = driven(errand)
+            return driven(errand)
     except CoreError as error:
-        sys.stderr.write(f"{explain(error)}\n")
-        sys.stderr.flush()
-        time.sleep(LAST_WORDS)
-        code = UNRECORDED if isinstance(error, InfrastructureError) else UNUSABLE
+        return _told(error, UNRECORDED)
     except KeyboardInterrupt:
-        code = TOLD
-    os._exit(code)
+        return TOLD
+
+
+def _told(error: CoreError, away: int) -> int:
+    """Say why it can't begin; the exit code, `away` where something was away."""
+    sys.stderr.write(f"{explain(error)}\n")
+    sys.stderr.flush()
+    code = away if isinstance(error, InfrastructureError) else UNUSABLE
+    if code != UNTOLD:  # else its client has gone
+        time.sleep(LAST_WORDS)
+    return code
 
 
 def driven(errand: Errand) -> int:
@@ -169,7 +185,7 @@ class Frozen(Workspace):
                 time.sleep(min(left, 60.0))  # clocks are set, machines sleep
             reason = errand.because or "it had all the time that a run may have"
             wish = {"reason": f"its time is over: {reason}"}
-            with Workspace(self.settings) as beside:
+            with suppress(Exception), Workspace(self.settings) as beside:  # a store that is away keeps none alive
                 event = Event(errand.run, "", 0, "deadline", 0, EventKind.CANCEL_REQUESTED, time.time(), 0, wish)
                 beside.tracking.append([event._replace(project=self.settings.project, actor="core")])
             time.sleep(MARGIN)
