@@ -36,6 +36,11 @@ class Counting(LocalArtifactStore):
             raise StoreError("the bucket is away", "wait")
         return super().write(name, data, new=new)
 
+    def remove(self, name: str) -> None:
+        if self.away:
+            raise StoreError("the bucket is away", "wait")
+        super().remove(name)
+
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +117,27 @@ def test_another_owner_writes_an_attempt_anew(tmp_path: Path) -> None:
     fetch(store, RUN, str(tmp_path / "c"), ["train.1", "made.1"])
     assert read(str(tmp_path / "c"), "train", 1) == "the second's\n" * 40
     assert read(str(tmp_path / "c"), "made", 1) == "the first owner's\n" * 20
+
+
+@pytest.mark.usefixtures("small")
+def test_an_attempt_is_written_anew_though_the_store_was_away(tmp_path: Path) -> None:
+    """The log that takes the place of another is longer, so that its length tells nothing."""
+    store, folder = Counting(str(tmp_path / "store")), str(tmp_path / "a")
+    made = courier(store, folder)
+    for line, count in (("the first\n", 10), ("the other\n", 12)):
+        remove(folder, "train", 1)
+        log = LogFile(folder, "train", 1)
+        log.write(line.encode() * count)
+        log.close()
+        if count == 12:
+            made.forget("train", 1)
+            store.away = True
+        made._try()
+        assert (made._away is not None) == store.away
+    store.away = False
+    made.end()
+    fetch(store, RUN, str(tmp_path / "b"), ["train.1"])
+    assert read(str(tmp_path / "b"), "train", 1) == "the other\n" * 12
 
 
 def test_a_store_that_is_away_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: Any) -> None:

@@ -110,8 +110,8 @@ class Courier:
             sent = self._sent.setdefault(spelled(log), {})
             pieces = list(self._pieces(log, starts))
             if log in self._anew or (pieces and pieces[-1][1] < _end(sent)):
-                self._anew.discard(log)
                 self._remove(log, sent, list(sent))
+                self._anew.discard(log)
             if pieces and pieces[-1][1] != _end(sent):
                 self._carry(log, sent, pieces, end=end)
 
