@@ -41,7 +41,8 @@ def pack(batch: Batch) -> bytes:
 def publish(area: ArtifactStore, events: Sequence[Event], documents: Mapping[str, str]) -> list[str]:
     """Write one object for each run that there are events of, documents with the first; gives their names.
 
-    More than `WHOLE` bytes become several: what is larger than `LARGEST` would not be read.
+    More than `WHOLE` bytes become several: what is larger than `LARGEST` is not read. One event that is, is written all
+    the same: who reads names it, and refused here it would keep all of the run that comes after it from the journal.
     """
     runs: dict[str, list[Event]] = {}
     for event in events:

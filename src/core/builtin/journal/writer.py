@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.builtin.journal.batch import Batch, pack
-from core.builtin.journal.layout import RUNS, batch_name
+from core.builtin.journal.batch import publish
+from core.builtin.journal.layout import RUNS
 from core.builtin.journal.leases import JournalClock, JournalLeases
 from core.errors import ConflictError
 
@@ -44,5 +44,4 @@ class JournalWriter:
     ) -> None:
         """Publish `events`, all of one run and one writer; the same once more is the same object."""
         if events:
-            data = pack(Batch(events, documents or {}))
-            self._area.write(batch_name(events[0].run, events[0].writer, events[0].seq, data), data)
+            publish(self._area, events, documents or {})
