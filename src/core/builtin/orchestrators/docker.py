@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import ClassVar
 
 from core.builtin.docker_host import address_of, sdk_options
@@ -30,8 +31,8 @@ UNTOLD = 75
 """Exit code of a job that was told nothing, or only a part of it: see `core.bundle`."""
 LOST = 255
 """Exit code of what was at work when the engine itself ended."""
-_ENDED_ITSELF = frozenset({137, 143})
-"""Exit codes of a job whose deadline was over: see `core.entrypoint`."""
+TOLD = 143
+"""Exit code of a job that was told to end, or whose deadline was over: see `core.entrypoint`."""
 _GONE = 404
 _CONFLICT = 409
 _WAITING = {"created": JobPhase.PENDING}
@@ -301,7 +302,7 @@ def state_of(found: Mapping[str, Any]) -> JobState:
         reason = state.get("Error") or "the Docker engine ended while it ran"
         return JobState(JobPhase.FAILED, code, reason, JobCause.INFRASTRUCTURE)
     deadline = (found["Config"].get("Labels") or {}).get(NAMES["deadline"])
-    if code in _ENDED_ITSELF and deadline and float(deadline) <= time.time():
+    if code == TOLD and deadline and float(deadline) <= datetime.fromisoformat(state["FinishedAt"]).timestamp():
         return JobState(JobPhase.FAILED, code, "", JobCause.DEADLINE)
     return JobState(JobPhase.FAILED, code, state.get("Error") or "")
 
