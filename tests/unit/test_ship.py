@@ -38,7 +38,9 @@ def test_secrets_of_settings_are_masked_where_they_travel_to(monkeypatch: pytest
     mask.add_secret(WORD)
     mask.add_secret(f"first line\n{LINE}")
     mask.add_secret("a secret of something else")
-    settings = FsspecSettings(path="memory://there", storage_options={"client": {"word": f"Bearer {WORD}", "pem": LINE}})
+    settings = FsspecSettings(
+        path="memory://there", storage_options={"client": {"word": f"Bearer {WORD}", "pem": LINE}}
+    )
     entry = json.loads(json.dumps({"flavor": "fsspec", **revealed(settings)}))
     assert entry["secrets"] == [WORD, f"first line\n{LINE}"]
 
