@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sysconfig
 import time
 from pathlib import Path
@@ -17,12 +18,12 @@ import pytest
 import core
 from core.ports.catalog import Entry
 from core.settings import Settings
+from core.testing.engines.docker import LEFT, DockerEngine, answers
+from core.testing.engines.shared import program
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from core.testing.engines.docker import DockerEngine
 
 SHORT = "data = start(3)\n    merge([named('a')('a', data), named('b')('b', data)])"
 
@@ -107,3 +108,71 @@ def test_killed_at_random_then_resumed(containers: Any, seed: int) -> None:
     said, _ = process.communicate(timeout=120)
     table.complete(said)
     table.check()
+
+
+class Mortal:
+    """An engine that a test may kill and start again; its containers have no network."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.address = str(folder / "docker.sock")
+        self._log = folder / "log"
+        self._command = [program("dockerd"), "-H", f"unix://{self.address}", "--shutdown-timeout", "2"]
+        self._command += ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec")]
+        self._command += ["-p", str(folder / "pid"), "--bridge", "none", "--iptables=false"]
+        self.start()
+
+    def start(self) -> None:
+        """Once more, and until it answers: as an init system does, which starts one again that could not."""
+        ends = time.monotonic() + 60
+        while not answers(self.address):
+            assert time.monotonic() < ends, self._log.read_text()[-2000:]
+            if self.process is None or self.process.poll() is not None:
+                with self._log.open("ab") as log:
+                    self.process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """As a person does with `kill -9`, or a machine without memory; its containers go on, with nobody to tell of them."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        """For good; what a killed one had mounted is freed, so that its folder can be removed."""
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(30)
+        subprocess.run(["/bin/sh", "-c", LEFT, str(self._log.parent), "no-bridge"], check=True)
+
+
+@pytest.fixture
+def mortal(
+    tmp_path: Path, docker_engine: DockerEngine
+) -> Iterator[Mortal]:  # the other one tells whether there can be any
+    engine = Mortal(tmp_path / "engine")
+    yield engine
+    engine.end()
+
+
+@pytest.mark.skipif(not harness.FULL, reason="CORE_FAULTS=1 plays the whole table")
+@pytest.mark.parametrize("seed", range(6))
+def test_the_engine_is_killed_and_comes_back(tmp_path: Path, mortal: Mortal, base_image: str, seed: int) -> None:
+    print("seed", seed)
+    draw = random.Random(seed)  # noqa: S311 - the same each time
+    table = Containers(tmp_path, "", DockerEngine(f"unix://{mortal.address}", "", ""), base_image)
+    process = table.begin()
+    try:
+        time.sleep(draw.uniform(0.2, 4.0))
+        mortal.kill()
+        time.sleep(draw.uniform(0.0, 8.0))
+        mortal.start()
+        said, _ = process.communicate(timeout=120)
+        table.complete(said)
+        table.check()
+        assert table.traces().keys() == {"start", "failed", "a", "b", "merge"}
+    finally:
+        process.kill()
+        process.wait()
+        table.client.close()

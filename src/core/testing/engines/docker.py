@@ -55,7 +55,7 @@ def start_docker(place: Place) -> dict[str, Any]:
     options += ["-H", f"unix://{address}", "--bridge", bridge, "--shutdown-timeout", "2"]
     after = [[program("ip"), "link", "delete", bridge], ["/bin/sh", "-c", LEFT, str(folder), bridge]]
     log = place.keep([command, *options], "dockerd", after)
-    place.wait(lambda: _answers(address), log)
+    place.wait(lambda: answers(address), log)
     return {"host": f"unix://{address}", "log": str(log), "gateway": gateway}
 
 
@@ -80,7 +80,8 @@ class _UnixConnection(HTTPConnection):
         self.sock.connect(self.host)
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
+    """Whether an engine listens at this socket."""
     connection = _UnixConnection(address)
     try:
         connection.request("GET", "/_ping", headers={"Host": "docker"})
