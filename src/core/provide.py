@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from core.image.made import Made
     from core.model.spec import ImageSettings, StepSpec
+    from core.ports.component import Component
     from core.ports.image_builder import ImageBuilder
     from core.ports.observer import Observer
     from core.ports.orchestrator import Orchestrator
@@ -128,7 +129,7 @@ def make(means: Means, order: Order, nodes: Mapping[str, Sequence[str]], tell: C
                     order.image,
                     stack.container_registry,
                     builder,
-                    (stack.artifact_store, *(order.orchestrators.values() if order.driver else ())),
+                    tuple(_at_work(stack, order)),
                     means.home,
                     means.secrets.resolve,
                     order.run,
@@ -139,6 +140,15 @@ def make(means: Means, order: Order, nodes: Mapping[str, Sequence[str]], tell: C
                 if builder is not stack.image_builder:
                     builder.close()
     return made
+
+
+def _at_work(stack: Stack, order: Order) -> Iterator[Component]:
+    """What must work in the images: steps need the store, a driver all that launches them."""
+    yield stack.artifact_store
+    if order.driver:
+        yield from order.orchestrators.values()
+        if stack.container_registry is not None:
+            yield stack.container_registry
 
 
 def _groups(

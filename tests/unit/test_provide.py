@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from core import ImageSettings, step
 from core.builtin.orchestrators.local import LocalOrchestrator
 from core.errors import ConfigurationError
-from core.provide import Order, build
+from core.provide import Order, build, make
 from core.stack import Stack
 from core.testing.artifact_store import MemoryArtifactStore
 
@@ -57,10 +58,10 @@ class Means:
     """A stack without a registry."""
 
     home = "/nowhere"
-    secrets = None
 
-    def __init__(self, orchestrator: LocalOrchestrator) -> None:
-        self.stack = Stack("mine", orchestrator, MemoryArtifactStore())
+    def __init__(self, orchestrator: LocalOrchestrator, registry: object = None) -> None:
+        self.stack = Stack("mine", orchestrator, MemoryArtifactStore(), registry)  # type: ignore[arg-type]
+        self.secrets: Any = SimpleNamespace(resolve=None)
 
 
 def test_without_registry_and_engine_the_mend_is_told():
@@ -73,3 +74,15 @@ def test_a_stack_without_containers_needs_no_images():
     here = {"default": LocalOrchestrator(), "here": LocalOrchestrator()}
     with pytest.raises(ConfigurationError, match="run on this machine with stack 'mine': it needs no images"):
         build(Means(LocalOrchestrator()), order(orchestrators=here), print)  # type: ignore[arg-type]
+
+
+def test_a_driver_s_image_has_all_that_the_driver_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    wishes: list[Any] = []
+    monkeypatch.setattr("core.provide.ensure_images", lambda wish, _: wishes.append(wish) or [])
+    boxes, registry = Boxes(), SimpleNamespace(uri="registry.example.com")
+    means, wanted = Means(boxes, registry), order(orchestrators={"boxes": boxes, "here": LocalOrchestrator()})
+    for driver in (False, True):
+        make(means, wanted._replace(driver=driver), wanted.nodes(), print)  # type: ignore[arg-type]
+    steps, drivers = (wish.components for wish in wishes)
+    assert steps == (means.stack.artifact_store,)
+    assert drivers == (*steps, *wanted.orchestrators.values(), registry)
