@@ -17,6 +17,7 @@ from core.model.event import EventKind
 from core.model.job import ENDED_JOB, Job, JobPhase
 from core.model.value import Value
 from core.prepare import prepare
+from core.provide import DRIVER, Order, make
 from core.record import run_id
 from core.secrets.reference import references
 from core.ship import component_data
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from core.image.made import Made
     from core.model.event import Event
     from core.model.job import JobHandle
     from core.model.plan import Plan
@@ -131,7 +133,11 @@ def detach(
         plan = planner.plan(stack.name)
         where = workspace.orchestrators(compiled.specs)
         prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
-        run, images, record = _images(pipeline, workspace, merged, compiled.specs, plan, where)
+        workspace.conditions(merged, where)  # refuses a store that jobs can't reach
+        run = run_id()
+        made = _images(run, pipeline, workspace, compiled.specs, where, say)
+        images = {node: one.reference for one in made for node in one.steps}
+        image = images.pop(DRIVER, None)
         kept = stack.container_registry
         deadline, because = deadline_of([stack.artifact_store, *where.values(), *((kept,) if kept else ())])
         if because:
@@ -142,41 +148,43 @@ def detach(
             roots=tuple(sorted({spec.source_root for spec in compiled.specs.values()})),
             graph=compiled.graph.digest,
             parameters=dict(compiled.graph.parameters),
-            record=record,
+            record=_record(merged, made),
             settings=_settings(workspace.settings),
             actor=workspace.actor,
             stack=stack.name,
             store=component_data(stack.artifact_store),
             orchestrators={name: component_data(one, driver=True) for name, one in where.items()},
             secrets=_secrets(workspace, compiled.specs),
-            images=dict(images),
+            images=images,
             container_registry=component_data(kept) if kept else None,
             results=list(_results(workspace, plan)),
             deadline=deadline,
             because=because,
         )
-        began = Beginning(workspace, stack.orchestrator, errand)
+        began = Beginning(workspace, stack.orchestrator, errand, image)
         began.launch()
         began.wait()
     return workspace.view(errand.run)
 
 
 def _images(
+    run: str,
     pipeline: Pipeline[Any, Any],
     workspace: Workspace,
-    options: RunOptions,
     specs: Mapping[str, StepSpec],
-    plan: Plan,
     orchestrators: Mapping[str, Orchestrator],
-) -> tuple[str, Mapping[str, str], dict[str, Any]]:
-    """The run's id, its images by node, and what is to be recorded of the call: images, tags, options."""
-    conditions = workspace.conditions(options, orchestrators)
-    conditions = workspace.provided(conditions, pipeline, specs, plan, orchestrators, driver=True)
-    if conditions.run:
-        for observer in conditions.observers(conditions.run):
-            observer.close()
-    record = {"tags": list(options.tags), "images": conditions.record.get("images", []), **recorded_options(options)}
-    return conditions.run or run_id(), conditions.images, record
+    say: Callable[[str], None],
+) -> Sequence[Made]:
+    """Those of every step, whatever is reused, and of the driver."""
+    order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, run=run, driver=True)
+    nodes = order.nodes()
+    return make(workspace, order, nodes, say) if nodes else ()
+
+
+def _record(options: RunOptions, made: Sequence[Made]) -> dict[str, Any]:
+    """What is to be recorded of the call: images, tags, options."""
+    images = [one._replace(steps=tuple(node for node in one.steps if node != DRIVER)).to_record() for one in made]
+    return {"tags": list(options.tags), "images": images, **recorded_options(options)}
 
 
 def _refuse(workspace: Workspace) -> None:
@@ -241,8 +249,9 @@ def _results(workspace: Workspace, plan: Plan) -> Iterator[tuple[str, Event]]:
 class Beginning:
     """The driver's job, from its launch until it has recorded that the run began."""
 
-    def __init__(self, workspace: Workspace, orchestrator: Orchestrator, errand: Errand) -> None:
-        self._workspace, self._orchestrator, self._errand = workspace, orchestrator, errand
+    def __init__(self, workspace: Workspace, orchestrator: Orchestrator, errand: Errand, image: str | None) -> None:
+        """`image` is the driver's; None: the orchestrator's own, or it needs none."""
+        self._workspace, self._orchestrator, self._errand, self._image = workspace, orchestrator, errand, image
         self._handle: JobHandle | None = None
         self._lines: list[str] = []
 
@@ -254,7 +263,7 @@ class Beginning:
             Job(
                 id=f"{errand.run}/driver",
                 command=(*orchestrator.python, "-m", "core.driver"),
-                image=next(iter(errand.images.values()), None),
+                image=self._image,
                 deadline=errand.deadline + MARGIN,
                 labels={"driver": errand.run, "pipeline": errand.pipeline},
                 bundle=pack(errand),

@@ -7,6 +7,7 @@ from contextlib import suppress
 from core.errors import ConfigurationError
 from core.image.ensure import Wish, ensure_images
 from core.image.voice import Voice
+from core.model.spec import StepOptions
 from core.model.value import Value
 from core.record import run_id
 
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
             """The active stack."""
 
 
+DRIVER = "(driver)"
+"""In the place of a node id: the driver of a detached run. Its image is what a step gets that asks for nothing."""
+
+
 class Order(Value):
     """What images are wanted for."""
 
@@ -59,12 +64,18 @@ class Order(Value):
     past: Sequence[Mapping[str, Any]] = ()
     """What that one recorded of its images."""
     driver: bool = False
-    """Whether the run's driver, too, works in one of them."""
+    """Whether the run's driver is one more that needs an image, on the stack's orchestrator."""
+
+    def all_specs(self) -> Mapping[str, StepSpec]:
+        """Every step, by node id, and the driver as one."""
+        if not (self.driver and self.specs):
+            return self.specs
+        return {**self.specs, DRIVER: next(iter(self.specs.values()))._replace(options=StepOptions())}
 
     def nodes(self) -> dict[str, list[str]]:
         """Nodes that need an image, by the orchestrator that runs them."""
         default, found = next(iter(self.orchestrators)), dict[str, list[str]]()
-        for node, spec in self.specs.items():
+        for node, spec in self.all_specs().items():
             name = spec.options.runs_on or default
             one = self.orchestrators[name]
             asked = self.image is not None or spec.options.image is not None
@@ -118,13 +129,13 @@ def make(means: Means, order: Order, nodes: Mapping[str, Sequence[str]], tell: C
 
     Raises `ConfigurationError` for what the user can mend, and what registries and engines raise.
     """
-    stack = means.stack
+    stack, specs = means.stack, order.all_specs()
     made: list[Made] = []
     with Voice(tell) as voice:
         for group, builder in _groups(stack, order.orchestrators, nodes):
             try:
                 wish = Wish(
-                    {node: order.specs[node] for node in group},
+                    {node: specs[node] for node in group},
                     order.pipeline,
                     order.image,
                     stack.container_registry,

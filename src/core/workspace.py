@@ -321,20 +321,14 @@ class Workspace:
         plan: Plan,
         orchestrators: Mapping[str, Orchestrator],
         past: RunView | None = None,
-        *,
-        driver: bool = False,
     ) -> Conditions:
-        """`conditions` with images for the steps that may run, of a new run or of `past`, which goes on.
-
-        With `driver` that works in one of them, too: there is one then, whatever is reused.
-        """
+        """`conditions` with images for the steps that may run, of a new run or of `past`, which goes on."""
         if not any(one.needs_image for one in orchestrators.values()):
             return conditions
         from core.provide import Order, provide  # start-up time: a local run needs no images
 
-        decided = {} if driver else plan.decisions
-        reused = [node for node, decision in decided.items() if decision.action is Action.REUSE]
-        order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, frozenset(reused), driver=driver)
+        reused = [node for node, decision in plan.decisions.items() if decision.action is Action.REUSE]
+        order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, frozenset(reused))
         if past is not None:
             order = order._replace(run=past.id, past=past.images)
         return provide(self, order, conditions)

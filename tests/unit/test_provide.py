@@ -10,7 +10,7 @@ import pytest
 from core import ImageSettings, step
 from core.builtin.orchestrators.local import LocalOrchestrator
 from core.errors import ConfigurationError
-from core.provide import Order, build, make
+from core.provide import DRIVER, Order, build, make
 from core.stack import Stack
 from core.testing.artifact_store import MemoryArtifactStore
 
@@ -74,6 +74,19 @@ def test_a_stack_without_containers_needs_no_images():
     here = {"default": LocalOrchestrator(), "here": LocalOrchestrator()}
     with pytest.raises(ConfigurationError, match="run on this machine with stack 'mine': it needs no images"):
         build(Means(LocalOrchestrator()), order(orchestrators=here), print)  # type: ignore[arg-type]
+
+
+def test_a_driver_is_one_more_that_asks_for_nothing() -> None:
+    """Its image is that of such steps; it gets one of its own where there are none."""
+    wanted = order(driver=True)
+    assert wanted.nodes() == {"boxes": ["plain", "gpu", DRIVER]}
+    here, boxes, ready = LocalOrchestrator(), Boxes(), Boxes()
+    ready.image = "ready:1"
+    elsewhere = {name: spec for name, spec in SPECS.items() if name != "plain"}
+    assert wanted._replace(specs=elsewhere).nodes() == {"boxes": ["gpu", DRIVER]}
+    assert wanted._replace(specs=elsewhere, orchestrators={"boxes": ready, "here": here}).nodes() == {"boxes": ["gpu"]}
+    assert wanted._replace(orchestrators={"default": here, "here": boxes}).nodes() == {"here": ["here"]}
+    assert wanted.all_specs()[DRIVER].options == plain.spec.options
 
 
 def test_a_driver_s_image_has_all_that_the_driver_opens(monkeypatch: pytest.MonkeyPatch) -> None:
