@@ -98,7 +98,7 @@ class Jobs:
         del self._left[task.node.id]
         self._bench.emit(EventKind.JOB_TAKEN_OVER, *_key(task), now=True, on=launched.on)
         self._bench.capture.forget_attempt(*_key(task))
-        self._start(task, launched.handle)
+        self._start(task, launched.handle, inherited=True)
         return True
 
     def wait(self, seconds: float | None) -> list[tuple[Task, Result]]:
@@ -131,7 +131,7 @@ class Jobs:
     def _on(self, task: Task) -> str:
         return task.spec.options.runs_on or self._yard.default
 
-    def _start(self, task: Task, handle: JobHandle | None) -> None:
+    def _start(self, task: Task, handle: JobHandle | None, *, inherited: bool = False) -> None:
         on = self._on(task)
         orchestrator = self._yard.orchestrators[on]
         try:
@@ -140,6 +140,7 @@ class Jobs:
             self._ended.append((task, refused(task, error)))
             return
         work = Work(task, job, on, orchestrator, handle)
+        work.inherited = inherited
         work.lent = 0.0 if handle is not None and lent is not None else lent  # an owner before gave it others
         self._works[work.key] = work
         self._bench.capture.open_attempt(*work.key)

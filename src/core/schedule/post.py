@@ -48,7 +48,7 @@ class Post:
         """
         key = key_of(self._yard.secret, work.job.id)
         own = [event for event in events if genuine(key, event, event.data)]
-        if own or not events:
+        if own or not work.inherited:
             return own
         trusted = self._bench.store.trusted or not self._bench.store.shared
         return [event for event in events if trusted or not self._names_pickle(event)]

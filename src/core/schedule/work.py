@@ -89,6 +89,8 @@ class Work:
         """When the credentials end that it has; None: never."""
         self.left = False
         """Whether others were left for it."""
+        self.inherited = False
+        """Whether an owner before launched it, perhaps of another home, which alone knows its key."""
 
     @property
     def key(self) -> tuple[str, int]:

@@ -1,0 +1,54 @@
+"""What a driver believes of what stands beside the artifacts, and what it leaves there."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.model.event import Event, EventKind
+from core.pact import key_of, mac_of
+from core.schedule.post import Post
+from core.schedule.work import Work
+
+SECRET, JOB = b"secret of the home", "0197/train/1"
+PLAIN = {"state": "completed", "outputs": {}, "seconds": 1.0}
+PICKLED = {**PLAIN, "outputs": {"result": {"materializer": "pickle"}}}
+
+
+def returned(data: dict[str, Any], secret: bytes | None = None) -> Event:
+    kind = EventKind.ATTEMPT_RETURNED
+    mac = {"mac": mac_of(key_of(secret, JOB), "0197", "train", 1, kind, data)} if secret else {}
+    return Event("0197", "train", 1, "w", 0, kind, 1.0, 1, {**data, **mac})
+
+
+def post_of(*events: Event, trusted: bool = False) -> tuple[Post, Work, list[Event]]:
+    """Of a driver that finds `events`; what it makes part of its own record comes into the list."""
+    copied: list[Event] = []
+    table = SimpleNamespace(named=lambda name: SimpleNamespace(pickles=name == "pickle"))
+    store = SimpleNamespace(trusted=trusted, shared=True)
+    bench: Any = SimpleNamespace(run="0197", store=store, materializers=table)
+    mailbox = SimpleNamespace(events=lambda _run, _step: list(events))
+    yard: Any = SimpleNamespace(mailbox=mailbox, secret=SECRET, tracking=SimpleNamespace(append=copied.extend))
+    task: Any = SimpleNamespace(node=SimpleNamespace(id="train"), number=1)
+    job: Any = SimpleNamespace(id=JOB)
+    return Post(bench, yard), Work(task, job, "here", None, None), copied  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("event", "inherited", "trusted", "believed"),
+    [
+        (returned(PICKLED, SECRET), False, False, True),
+        (returned(PLAIN), False, False, False),  # this home launched it, and knows that it signs
+        (returned(PLAIN), False, True, False),
+        (returned(PLAIN, b"of another home"), True, False, True),
+        (returned(PICKLED, b"of another home"), True, False, False),
+        (returned(PICKLED, b"of another home"), True, True, True),
+    ],
+)
+def test_whose_word_counts(event: Event, *, inherited: bool, trusted: bool, believed: bool) -> None:
+    post, work, copied = post_of(event, trusted=trusted)
+    work.inherited = inherited
+    assert post.read(work) == (event if believed else None)
+    assert copied == [event] * believed
