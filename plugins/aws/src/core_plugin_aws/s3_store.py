@@ -59,11 +59,11 @@ class S3ArtifactStore(FsspecArtifactStore):
         return self._fs
 
     def _connect(self) -> Any:
-        from core_plugin_aws.s3_files import (
+        from core_plugin_aws.s3_files import (  # the SDK: only who reads or writes needs it
             SLOWEST,
             PatientS3,
             lent_session,
-        )  # the SDK: only who reads or writes needs it
+        )
 
         wanted = self.settings
         lent = self._lent().values if self.credentials is not None else {}
