@@ -75,8 +75,9 @@ class Post:
                 return
             for work in works:
                 if work.lent is not None and given.expires_at > work.lent:
+                    work.left = True  # before: what tells of an error may have been written
                     store.write(place_of(work.job.id), seal(key_of(self._yard.secret, work.job.id), work.job.id, given))
-                    work.lent, work.left = given.expires_at, True
+                    work.lent = given.expires_at
 
     def clear(self, work: Work) -> None:
         """Nothing of an attempt that has ended is read any more."""

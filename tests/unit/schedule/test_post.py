@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from core.errors import StoreError
 from core.model.event import Event, EventKind
-from core.pact import key_of, mac_of
+from core.pact import key_of, mac_of, place_of
+from core.ports.service_connector import Credentials
 from core.schedule.post import Post
 from core.schedule.work import Work
 
@@ -52,3 +54,23 @@ def test_whose_word_counts(event: Event, *, inherited: bool, trusted: bool, beli
     work.inherited = inherited
     assert post.read(work) == (event if believed else None)
     assert copied == [event] * believed
+
+
+def test_what_was_left_for_a_job_is_removed_though_the_store_failed() -> None:
+    """What failed on the way back was written."""
+    post, work, _ = post_of()
+    objects: dict[str, bytes] = {}
+
+    def write(name: str, data: bytes) -> None:
+        objects[name] = data
+        raise StoreError("the store is away", "wait")
+
+    store: Any = post._bench.store
+    store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"}, 2.0)
+    store.write, store.remove = write, objects.pop
+    post._yard.mailbox.drop = lambda _name: None  # type: ignore[method-assign]
+    work.lent = 1.0
+    post.lend([work])
+    assert (list(objects), work.lent) == ([place_of(JOB)], 1.0)
+    post.clear(work)
+    assert not objects
