@@ -163,7 +163,7 @@ def detach(
         )
         began = Beginning(workspace, stack.orchestrator, errand, image)
         began.launch()
-        began.wait()
+        began.wait(say)
     return workspace.view(errand.run)
 
 
@@ -280,8 +280,16 @@ class Beginning:
         except Exception:  # noqa: BLE001 - border of a plugin: its end is told anyway
             return
 
-    def wait(self) -> None:
+    def wait(self, say: Callable[[str], None]) -> None:
         """Until it has begun the run; what it said is told when it could not. Raises `InfrastructureError`."""
+        try:
+            self._wait()
+        except KeyboardInterrupt:
+            run = self._errand.run
+            say(f"the driver of run {run} was launched and goes on without you: `core runs cancel {run}` ends the run")
+            raise
+
+    def _wait(self) -> None:
         until, asked = time.monotonic() + START, 0.0
         while time.monotonic() < until:
             ended = self._ended()

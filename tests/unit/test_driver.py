@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from core import driver
+from core.detach import Beginning
 from core.errors import StoreError
 
 
@@ -39,3 +41,16 @@ def test_its_time_is_over_though_the_store_is_away(monkeypatch: pytest.MonkeyPat
     while not ended and time.monotonic() < until:
         time.sleep(0.01)
     assert ended == [143]
+
+
+def test_who_does_not_wait_for_it_is_told_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> bool:
+        raise KeyboardInterrupt
+
+    errand: Any = SimpleNamespace(run="0197")
+    beginning = Beginning(errand, errand, errand, None)
+    monkeypatch.setattr(beginning, "_ended", interrupted)
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        beginning.wait(said.append)
+    assert "goes on without you: `core runs cancel 0197` ends the run" in said[0]
