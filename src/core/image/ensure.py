@@ -113,8 +113,9 @@ class _Work:
     @cached_property
     def packages(self) -> list[Package]:
         """Core and the plugins of the components, as they are installed here."""
-        names = {package_of(type(component).__module__) for component in self.wish.components} - {"core"}
-        return [package(name, self.memory) for name in ("core", *sorted(names))]
+        modules = {type(component).__module__.partition(".")[0] for component in self.wish.components} - {"core"}
+        plugins = sorted((package_of(module), module) for module in modules)
+        return [package(name, self.memory, module) for name, module in (("core", "core"), *plugins)]
 
     @cached_property
     def commit(self) -> Mapping[str, str]:

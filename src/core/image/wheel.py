@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zipfile
 from base64 import urlsafe_b64encode
 from hashlib import sha256
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, entry_points, packages_distributions
 from importlib.util import find_spec
 
 from core.errors import ConfigurationError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from core.image.remember import Memory
 
+PLUGINS = "core.plugins"
+"""Group of the entry points of plugins."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -30,30 +33,38 @@ class Package(Value):
     version: str
     digest: str
     """Of the names and bytes of its modules."""
+    module: str
+    """What is imported of it: a folder, or one file."""
 
     @property
     def wheel(self) -> str:
         """File name of its wheel."""
-        return f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
+        return f"{self.stem}-py3-none-any.whl"
+
+    @property
+    def stem(self) -> str:
+        """Name and version as files have them."""
+        return f"{re.sub('[-_.]+', '_', self.name)}-{self.version}"
 
 
-def package(name: str, memory: Memory | None = None) -> Package:
+def package(name: str, memory: Memory | None = None, module: str = "") -> Package:
     """The installed package `name`; raises `ConfigurationError` for one that is not pure Python, or not installed.
 
-    Files that `memory` knows are not read again.
+    `module` is given where it is not called like the package. Files that `memory` knows are not read again.
     """
-    stamp, calm = _stamp(name.replace("-", "_"))
+    module = module or name.replace("-", "_")
+    stamp, calm = _stamp(module)
     digest = memory.known("packages", name, stamp) if memory is not None else ""
     if not digest:
-        digest = _digest(name)
+        digest = _digest(module)
         if memory is not None and calm:
             memory.keep("packages", name, stamp, digest)
-    return Package(name, _installed(name).version, digest)
+    return Package(name, _installed(name).version, digest, module)
 
 
-def _digest(name: str) -> str:
+def _digest(module: str) -> str:
     whole = sha256()
-    for path, data in _modules(name.replace("-", "_")):
+    for path, data in _modules(module):
         whole.update(f"{path}\0{len(data)}\0".encode())
         whole.update(data)
     return f"sha256:{whole.hexdigest()}"
@@ -72,8 +83,8 @@ def _stamp(module: str) -> tuple[str, bool]:
 def make_wheel(package: Package) -> bytes:
     """The bytes of its wheel: the same for the same files."""
     found = _installed(package.name)
-    info = f"{package.name.replace('-', '_')}-{package.version}.dist-info"
-    files = dict(_modules(package.name.replace("-", "_")))
+    info = f"{package.stem}.dist-info"
+    files = dict(_modules(package.module))
     files[f"{info}/METADATA"] = _metadata(found)
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: core\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     points = found.read_text("entry_points.txt")
@@ -98,8 +109,19 @@ def _installed(name: str) -> Distribution:
 
 
 def package_of(module: str) -> str:
-    """The installed package that a module of ours belongs to: `core_plugin_aws.store` to `core-plugin-aws`."""
-    return module.partition(".")[0].replace("_", "-")
+    """The installed package that has the module of a plugin: `core_plugin_aws` is in `core-plugin-aws`.
+
+    Others are found by their entry points, which editable ones have too, or by their files.
+    """
+    named = module.replace("_", "-")
+    try:
+        distribution(named)
+    except PackageNotFoundError:
+        for point in entry_points(group=PLUGINS):
+            if point.module.partition(".")[0] == module and point.dist is not None:
+                return point.dist.name
+        return packages_distributions().get(module, [named])[0]
+    return named
 
 
 def _modules(module: str) -> Iterator[tuple[str, bytes]]:
@@ -113,6 +135,9 @@ def _files(module: str) -> Iterator[tuple[str, str]]:
     """Name in the wheel and path of each file; raises `ConfigurationError` for what is compiled or not there."""
     spec = find_spec(module)
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not folders and spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+        yield f"{module}.py", spec.origin
+        return
     if not folders:
         raise ConfigurationError(f"package {module!r} has no folder to be packed", "reinstall it")
     for folder, below, names in os.walk(folders[0]):

@@ -22,7 +22,7 @@ from core.image.recipe import make_recipe
 from core.image.remember import Memory, settled
 from core.image.requirements import Requirements
 from core.image.voice import Voice
-from core.image.wheel import make_wheel, package
+from core.image.wheel import make_wheel, package, package_of
 from core.model.spec import StepSpec
 
 if TYPE_CHECKING:
@@ -93,6 +93,21 @@ def test_the_wheel_of_core_is_the_one_that_runs_here():
         assert f"Version: {found.version}" in wheel.read(about).decode()
     with pytest.raises(ConfigurationError, match="'no_such_thing' has no folder"):
         package("no-such-thing")
+
+
+def test_a_plugin_need_not_be_called_like_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    about = tmp_path / "acme.things-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme.things\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[core.plugins]\nacme = acme_store:plugin\n")
+    (tmp_path / "acme_store.py").write_text("plugin = None\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = package(package_of("acme_store"), None, "acme_store")
+    assert (found.name, found.wheel) == ("acme.things", "acme_things-1.0-py3-none-any.whl")
+    with zipfile.ZipFile(io.BytesIO(make_wheel(found))) as wheel:
+        assert wheel.namelist()[:2] == ["acme_store.py", "acme_things-1.0.dist-info/METADATA"]
+    assert package_of("core") == "core"
+    assert package_of("no_such_thing") == "no-such-thing"
 
 
 def test_what_is_remembered_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

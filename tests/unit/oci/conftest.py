@@ -25,5 +25,9 @@ def repository(oci_registry: RegistryServer) -> Iterator[Callable[..., Repositor
     """New repositories of the registry that lets everybody in."""
     with ExitStack() as stack:
         yield lambda name="", **options: stack.enter_context(
-            Repository(parse_reference(f"{oci_registry.host}/test/{name or f'r{getpid()}-{next(NUMBERS)}'}"), push=True, **options)
+            Repository(
+                parse_reference(f"{oci_registry.host}/test/{name or f'r{getpid()}-{next(NUMBERS)}'}"),
+                push=True,
+                **options,
+            )
         )
