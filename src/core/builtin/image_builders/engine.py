@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tarfile
+from contextlib import contextmanager
 
 import docker
 from docker.errors import DockerException, ImageNotFound
@@ -23,7 +24,7 @@ from core.ports.image_builder import BASE, USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from core.ports.container_registry import RegistryLogin
@@ -62,14 +63,16 @@ class Engine:
 
     def find(self, name: str) -> str:
         """Id of the image with this name; empty when there is none."""
-        try:
-            return str(self._client.images.get(name).id)
-        except ImageNotFound:
-            return ""
+        with _told(f"look for {name}"):
+            try:
+                return str(self._client.images.get(name).id)
+            except ImageNotFound:
+                return ""
 
     def tag(self, image: str, repository: str, tag: str) -> None:
         """Name an image."""
-        self._client.images.get(image).tag(repository, tag)
+        with _told(f"name {image} {repository}:{tag}"):
+            self._client.images.get(image).tag(repository, tag)
 
     def build(self, recipe: Recipe, login: RegistryLogin | None, say: Callable[[str], None]) -> str:
         """The id of the environment that `recipe` makes; `login` is for its base."""
@@ -79,7 +82,7 @@ class Engine:
         else:
             base = self.pull(recipe.base, login, recipe.platform)
         self.tag(base, *name.split(":"))
-        user = self._client.images.get(base).attrs["Config"].get("User") or ""
+        user = self._about(base)["Config"].get("User") or ""
         own = NOBODY if user.partition(":")[0] in {"", "root", "0"} else user
         text = recipe.dockerfile.replace(BASE, name).replace(USER, own)
         return self._run(text, recipe.files, "", recipe, say)
@@ -92,17 +95,13 @@ class Engine:
         lines += [f"WORKDIR {code.workdir}"] if code.workdir else []
         api = self._client.api
         code.file.seek(0)
-        try:
+        with _told(f"put the code on {environment}"):
             container = api.create_container(base)["Id"]
             try:
                 api.put_archive(container, "/", code.file)
                 return str(api.commit(container, changes=lines, message="core: code")["Id"])
             finally:
                 api.remove_container(container, v=True)
-        except (DockerException, RequestException) as error:
-            raise InfrastructureError(
-                f"the Docker engine can't put the code on {environment}: {_words(error)}", "see the engine's log"
-            ) from error
 
     def pull(self, reference: str, login: RegistryLogin | None, platform: str) -> str:
         """The id of an image, fetched unless it is there; one for another platform is refused."""
@@ -128,9 +127,14 @@ class Engine:
             raise misfit(reference, [self._platform(there)], platform)
         return there
 
+    def _about(self, image: str) -> Mapping[str, Any]:
+        """What the engine tells of an image that is there."""
+        with _told(f"look at {image}"):
+            return dict(self._client.images.get(image).attrs)
+
     def _platform(self, image: str) -> str:
         """What an image that is there is for."""
-        about = self._client.images.get(image).attrs
+        about = self._about(image)
         return "/".join(str(about[key]) for key in ("Os", "Architecture", "Variant") if about.get(key))
 
     def push(self, image: str, repository: str, tag: str, login: RegistryLogin | None) -> str:
@@ -146,6 +150,8 @@ class Engine:
                 digest = line.get("aux", {}).get("Digest", digest)
         except (DockerException, RequestException) as error:
             raise _push_error(repository, _words(error)) from error
+        if not digest:
+            raise _push_error(repository, "it told no digest")
         return f"{repository}@{digest}"
 
     def _run(
@@ -202,6 +208,17 @@ def _context(files: Mapping[str, bytes], folder: str = "") -> bytes:
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
     return stream.getvalue()
+
+
+@contextmanager
+def _told(doing: str) -> Iterator[None]:
+    """Errors of the SDK as one of ours."""
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise InfrastructureError(
+            f"the Docker engine can't {doing}: {_words(error)}", "see the engine's log"
+        ) from error
 
 
 def _quoted(text: str) -> str:

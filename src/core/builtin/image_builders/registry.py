@@ -53,9 +53,12 @@ class RegistryImageBuilder(ImageBuilder):
                 "run `core pipeline build FILE:PIPELINE` once; or give a ready image: "
                 "ImageSettings(base_image=..., skip_build=True)",
             )
-        registry.ensure(self.repository)
-        image = engine.build(recipe, login_for(recipe.base, registry), say)
-        return engine.push(image, str(where.reference), tag, registry.login())
+        try:
+            registry.ensure(self.repository)
+            image = engine.build(recipe, login_for(recipe.base, registry), say)
+            return engine.push(image, str(where.reference), tag, registry.login())
+        finally:
+            engine.close()
 
     def code(self, environment: str, code: Code, tag: str, registry: ContainerRegistry | None) -> str:
         registry = _given(registry)

@@ -1,0 +1,42 @@
+"""What a Docker engine that builds images is asked, and how it fails, without one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import docker
+import pytest
+
+from core.builtin.image_builders.engine import Engine
+from core.errors import InfrastructureError
+from core.ports.image_builder import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RECIPE = Recipe("a" * 64, "FROM x", "base:1", "linux/amd64", {}, "", "")
+
+
+@pytest.mark.parametrize(
+    ("ask", "doing"),
+    [
+        (lambda engine: engine.find("a:1"), "look for a:1"),
+        (lambda engine: engine.tag("a:1", "b", "2"), "name a:1 b:2"),
+        (lambda engine: engine.build(RECIPE, None, print), "look for base:1"),
+        (lambda engine: engine.push("a:1", "b", "2", None), "name a:1 b:2"),
+    ],
+)
+def test_an_engine_that_went_away_is_told(ask: Callable[[Engine], Any], doing: str):
+    engine = Engine(docker.DockerClient(base_url="tcp://127.0.0.1:9", version="1.41"))
+    with pytest.raises(InfrastructureError, match=f"the Docker engine can't {doing}: .*refused"):
+        ask(engine)
+    engine.close()
+
+
+def test_a_push_without_a_digest_is_none():
+    images = SimpleNamespace(get=lambda _: SimpleNamespace(tag=lambda *_: True))
+    api = SimpleNamespace(push=lambda *_, **__: iter([{"status": "Pushed"}]))
+    client: Any = SimpleNamespace(images=images, api=api)
+    with pytest.raises(InfrastructureError, match="can't push to b: it told no digest"):
+        Engine(client).push("a:1", "b", "2", None)
