@@ -14,11 +14,13 @@ from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from core.model.spec import ImageSettings
 
 _LOCAL = re.compile(r"(-e|--editable)\b|\.{0,2}/|\.$|file:|[^@#]*@\s*file:")
+DEEPEST = 5
+"""Files of requirements within each other."""
 _INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]*(\S+)")
 _CONSTRAINTS = re.compile(r"(?:-c|--constraint)\b.*")
 
@@ -94,8 +96,7 @@ def _declared(root: str) -> Requirements:
         raise ConfigurationError(f"{path!r} can't be read: {error.strerror}", "name another file") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path!r} is no TOML: {error}", "mend the file") from error
-    listed = data.get("project", {}).get("dependencies", [])
-    lines = [line for line in listed if isinstance(line, str) and not _is_core(line)]
+    lines = [line for line in data.get("project", {}).get("dependencies", []) if isinstance(line, str)]
     return Requirements("\n".join(_checked(lines, path)), "pyproject.toml")
 
 
@@ -110,18 +111,23 @@ def _lines(path: str, depth: int = 0) -> Iterator[str]:
             "give a path relative to the project, or a list of requirements",
         ) from error
     lines = re.sub(r"\\\n\s*", " ", text).splitlines()
-    for line in _checked(lines, path):
+    for line in _checked(lines, path, file=True):
         included = _INCLUDE.fullmatch(line)
-        if included and depth < 5:
+        if not included:
+            yield line
+        elif depth < DEEPEST:
             yield from _lines(os.path.join(os.path.dirname(path), included[1]), depth + 1)
         else:
-            yield line
+            raise ConfigurationError(
+                f"the requirements {path!r} are included {depth} files deep, and include {included[1]!r}",
+                "see whether they include each other, or write them into fewer files",
+            )
 
 
-def _checked(lines: object, where: str) -> Iterator[str]:
-    """Lines that mean something, in the image too."""
-    for line in lines:  # type: ignore[attr-defined]
-        bare = re.sub(r"(^|\s)#.*", "", str(line)).strip()
+def _checked(lines: Iterable[str], where: str, *, file: bool = False) -> Iterator[str]:
+    """Lines that mean something, in the image too; only those of a `file` may include another."""
+    for line in lines:
+        bare = re.sub(r"(^|\s)#.*", "", line).strip()
         if _LOCAL.match(bare):
             raise ConfigurationError(
                 f"requirement {bare!r} of {where} is a folder or file of this machine: the image can't have it",
@@ -131,6 +137,11 @@ def _checked(lines: object, where: str) -> Iterator[str]:
             raise ConfigurationError(
                 f"requirement {bare!r} of {where} names constraints, which images do not know",
                 "write the versions into the requirements (`pip freeze`, `uv pip compile -c`)",
+            )
+        if not file and _INCLUDE.fullmatch(bare):
+            raise ConfigurationError(
+                f"requirement {bare!r} of {where} is a file: the image has none but this list",
+                'give its path in place of the list: requirements="requirements.txt"',
             )
         if bare and not _is_core(bare):
             yield bare

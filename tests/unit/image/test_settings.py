@@ -154,6 +154,11 @@ def test_requirements_that_can_not_be_read_are_told(tmp_path: Path):
         find_requirements(ImageSettings(), str(tmp_path))
     with pytest.raises(ConfigurationError, match="No such file"):
         find_requirements(ImageSettings(requirements="none.txt"), str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"'-r more.txt' of the image settings is a file"):
+        find_requirements(ImageSettings(requirements=("numpy", "-r more.txt")), str(tmp_path))
+    (tmp_path / "round.txt").write_text("numpy\n-r round.txt\n")
+    with pytest.raises(ConfigurationError, match=r"5 files deep, and include 'round.txt'"):
+        find_requirements(ImageSettings(requirements="round.txt"), str(tmp_path))
     (tmp_path / "pyproject.toml").write_text("[project\n")
     with pytest.raises(ConfigurationError, match="is no TOML"):
         find_requirements(ImageSettings(requirements="pyproject.toml"), str(tmp_path))
