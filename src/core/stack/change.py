@@ -208,7 +208,9 @@ class Changes:
         return kept
 
     def _look_at(self, stack: StackEntry, *, verify: bool) -> None:
-        found = findings(self.means, self.shelf, stack, "then add `{option}` to this command", verify=verify)
+        found = findings(
+            self.means, self.shelf, stack, lambda option, _: f"then add `{option}` to this command", verify=verify
+        )
         refuse(stack.name, [each.error for each in found if each.error is not None], "the catalog stays as it was")
 
     def set_active(self, name: str) -> None:

@@ -10,13 +10,15 @@ from core.stack.opened import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from core.ports.component import Component
     from core.stack.build import Means
     from core.stack.entries import ComponentEntry, Shelf, StackEntry
     from core.stack.opened import Stack
+
+    Mend = Callable[[str, str], str]  # from option, such as `-a NAME`, and key of what is lacking to what to do
 
 
 class Finding(Value):
@@ -28,10 +30,10 @@ class Finding(Value):
     """What is wrong; None when it is fine."""
 
 
-def findings(means: Means, shelf: Shelf, stack: StackEntry, mend: str = "", *, verify: bool) -> list[Finding]:
+def findings(means: Means, shelf: Shelf, stack: StackEntry, mend: Mend | None = None, *, verify: bool) -> list[Finding]:
     """What is to be said of every part of `stack`, and of all together; `verify` tries credentials too.
 
-    `mend` tells how a stack that is not kept yet gets what it lacks, with `{option}` for an option such as `-a NAME`.
+    `mend` tells how a stack that is not kept yet gets what it lacks.
     """
     found, built = [], {}
     for kind, name in stack.components.items():
@@ -48,14 +50,14 @@ def findings(means: Means, shelf: Shelf, stack: StackEntry, mend: str = "", *, v
     return [*found, *(Finding("the whole", error) for error in together)]
 
 
-def mending(stack: str, origin: str) -> str:
-    """How a stack gets another component, with `{option}` and `{key}` for what is lacking."""
+def mending(stack: str, origin: str) -> Mend:
+    """How a stack gets another component."""
     if origin in {CATALOG, BUILT_IN}:
-        return f"then `core stack update {stack} {{option}}`"
-    return f"then write `{{key}}: NAME` to the stack in {origin}"
+        return lambda option, _: f"then `core stack update {stack} {option}`"
+    return lambda _, key: f"then write `{key}: NAME` to the stack in {origin}"
 
 
-def misfits(stack: str, parts: Mapping[str, Any], mend: str) -> Iterator[ConfigurationError]:
+def misfits(stack: str, parts: Mapping[str, Any], mend: Mend) -> Iterator[ConfigurationError]:
     """What parts that are right by themselves lack together; each error has the command that mends it."""
     orchestrator, store = parts.get("orchestrator"), parts.get("artifact_store")
     if orchestrator is None or not orchestrator.remote:
@@ -65,13 +67,13 @@ def misfits(stack: str, parts: Mapping[str, Any], mend: str) -> Iterator[Configu
         yield ConfigurationError(
             f"{runs}, and artifact store {store.name!r} lies on this one",
             "`core artifact-store register NAME -f FLAVOR --path=...` (`core artifact-store flavor list`), "
-            f"{mend.format(option='-a NAME', key='artifact_store')}",
+            f"{mend('-a NAME', 'artifact_store')}",
         )
     if parts.get("container_registry") is None:
         yield ConfigurationError(
             f"{runs}, and the stack has no container registry from which they could pull images",
             "`core container-registry register NAME -f FLAVOR --uri=...` (`core container-registry flavor list`), "
-            f"{mend.format(option='-c NAME', key='container_registry')}",
+            f"{mend('-c NAME', 'container_registry')}",
         )
 
 
