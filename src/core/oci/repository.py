@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from core.errors import CorruptDataError, InfrastructureError, NotFoundError
 from core.oci.auth import Authorization
-from core.oci.http import Http, refusal
+from core.oci.http import Http, refusal, told
 from core.oci.media import ACCEPT, Blob, Manifest, digest_of
 from core.oci.reference import loopback
 
@@ -202,11 +202,14 @@ class Repository:
     def _finish(self, place: str, digest: str, data: bytes, doing: str) -> None:
         url = f"{place}{'&' if '?' in place else '?'}digest={digest}"
         headers = {"Content-Type": "application/octet-stream"}
+        before = self.http.calls
         answer = self._ask("PUT", url, body=data, headers=headers)
         if answer.status in {404, 400, 416}:
+            broke_off = self.http.calls > before + 1  # then bytes may have arrived twice, and the digest is another
             if self.has(digest):
                 return  # the first of two tries had arrived
-            raise _Lost(refusal(self.reference.host, answer, doing).message, "push again")
+            if broke_off or answer.status != 400 or "BLOB_UPLOAD_" in told(answer):
+                raise _Lost(refusal(self.reference.host, answer, doing).message, "push again")
         self._expect(answer, {201}, doing)
 
     # Requests --------------------------------------------------------------------------------------------------------
@@ -242,7 +245,7 @@ class _Lost(InfrastructureError):
 
 
 def _anew(send: Callable[[], None]) -> None:
-    """Upload, and once more from its beginning when the registry lost what had come."""
+    """Upload, and again from its beginning when the registry lost what had come, `_UPLOADS` times in all."""
     for number in range(1, _UPLOADS + 1):
         try:
             return send()

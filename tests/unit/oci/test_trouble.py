@@ -79,6 +79,18 @@ def test_an_upload_that_breaks_off_goes_on(proxy: FaultProxy, fault: Fault, monk
         assert repository.has(digest_of(data))
 
 
+@pytest.mark.parametrize(("code", "begun"), [("BLOB_UPLOAD_INVALID", 2), ("DIGEST_INVALID", 1)])
+def test_only_an_upload_that_was_lost_begins_anew(proxy: FaultProxy, code: str, begun: int):
+    with at(proxy, code.lower()) as repository:
+        proxy.fail(Fault("PUT", status=400, body=json.dumps({"errors": [{"code": code}]}), times=1))
+        if begun == 1:
+            with pytest.raises(InfrastructureError, match=f"push a blob of 4 bytes .* answered 400 .{code}"):
+                repository.upload_bytes(b"data")
+        else:
+            repository.upload_bytes(b"data")
+    assert proxy.count("POST") == begun
+
+
 def test_a_full_registry_is_told_at_once(proxy: FaultProxy):
     with at(proxy, "full") as repository:
         proxy.fail(Fault("PUT", status=500, body=FULL))
