@@ -106,7 +106,7 @@ def bundle_of(bench: Bench, task: Task, shipping: Shipping, epoch: int, deadline
         materializers=options.materializers,
         inline_limit=bench.inline_limit,
         deadline=deadline,
-        credentials={**given._asdict(), "values": dict(given.values)} if given is not None else None,
+        credentials=given.to_data() if given is not None else None,
         key=key.hex(),
         shipping=shipping,
     )

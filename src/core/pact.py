@@ -63,7 +63,7 @@ def seal(key: bytes, job: str, credentials: Credentials) -> bytes:
     """Credentials that only the job can open."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # start-up time: 30 ms
 
-    nonce, text = os.urandom(_NONCE), json.dumps({**credentials._asdict(), "values": dict(credentials.values)})
+    nonce, text = os.urandom(_NONCE), json.dumps(credentials.to_data())
     return nonce + AESGCM(key).encrypt(nonce, text.encode(), job.encode())
 
 

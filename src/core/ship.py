@@ -105,7 +105,7 @@ def component_data(component: Component, *, driver: bool = False) -> dict[str, A
     else:
         settings = component.moved() if driver else component.settings  # type: ignore[attr-defined] # an orchestrator
         data |= {"flavor": component.flavor, **revealed(settings)}
-    data["credentials"] = None if given is None else {**given._asdict(), "values": dict(given.values)}
+    data["credentials"] = None if given is None else given.to_data()
     return data
 
 

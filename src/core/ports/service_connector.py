@@ -96,6 +96,10 @@ class Credentials(Value):
         """The values that must be masked."""
         return [str(value) for name, value in self.values.items() if name not in _OPEN]
 
+    def to_data(self) -> dict[str, Any]:
+        """Plain data, with the values: only for who may open the resource."""
+        return {**self._asdict(), "values": dict(self.values)}
+
     def __repr__(self) -> str:
         """Without the values."""
         return f"Credentials({self.resource_type!r}, {self.resource_id!r}, expires_at={self.expires_at!r})"
