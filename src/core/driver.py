@@ -17,23 +17,19 @@ from contextlib import redirect_stdout, suppress
 from threading import Thread
 
 from core.bundle import UNTOLD
-from core.compile import compile_pipeline
 from core.detach import MARGIN, unpack
 from core.entrypoint import FAILED, TOLD, UNRECORDED, UNUSABLE, lend, open_component, read
 from core.errors import ConfigurationError, CoreError, InfrastructureError, NotFoundError, explain
 from core.mask import add_secret
 from core.model.event import Event, EventKind
 from core.model.states import RunState
-from core.names import locate
 from core.prepare import prepare
-from core.resume import options_of
+from core.resume import compiled_again, options_of
 from core.schedule import drive
 from core.secrets.reference import replaced
 from core.settings import Settings
-from core.signature import read_inputs
-from core.source import load_source
+from core.source import imported
 from core.stack import Stack
-from core.values import from_plain
 from core.workspace import Workspace
 
 TYPE_CHECKING = False
@@ -86,10 +82,8 @@ def driven(errand: Errand) -> int:
     """Drive the run that the errand tells of; gives the exit code."""
     workspace = Frozen(errand, tempfile.mkdtemp(prefix="core-driver-"))
     pipeline = _pipeline(errand)
-    kinds = {spec.name: spec.annotation for spec in read_inputs(pipeline.__wrapped__)}
-    values = {name: from_plain(value, kinds.get(name)) for name, value in errand.parameters.items()}
     options = options_of(errand.record.get("options", {}), errand.record["tags"])
-    compiled = compile_pipeline(pipeline.name, pipeline.__wrapped__, (), values, options)
+    compiled = compiled_again(pipeline, errand.parameters, options)
     if compiled.graph.digest != errand.graph:
         hint = "see that the image holds the files of now: `core pipeline build` tells what it takes"
         raise ConfigurationError(f"pipeline {pipeline.name!r} is another one here than on the client", hint)
@@ -109,10 +103,8 @@ def driven(errand: Errand) -> int:
 
 
 def _pipeline(errand: Errand) -> Pipeline[Any, Any]:
-    module = errand.pipeline.partition(":")[0]
     try:
-        load_source(module, errand.roots)
-        return locate(errand.pipeline)  # type: ignore[no-any-return]
+        return imported(errand.pipeline, errand.roots)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:
         hint = "see which files the image holds: `.coreignore` may leave out its module"
         raise NotFoundError(f"pipeline {errand.pipeline!r} is not in this image: {error}", hint) from None

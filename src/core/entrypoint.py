@@ -28,7 +28,7 @@ from core.pact import Lent, mac_of
 from core.ports.service_connector import Credentials
 from core.pump import split
 from core.record import Recorder
-from core.source import load_source
+from core.source import imported
 from core.streams import Streams
 
 TYPE_CHECKING = False
@@ -227,10 +227,8 @@ def testimony(result: Result) -> dict[str, Any]:
 
 def spec_of(bundle: Bundle) -> StepSpec:
     """The step, found by its name in the code that is here."""
-    module = bundle.step.partition(":")[0]
     try:
-        load_source(module, bundle.roots)
-        spec: StepSpec = locate(bundle.step).spec
+        spec: StepSpec = imported(bundle.step, bundle.roots).spec
     except (ImportError, AttributeError) as error:
         said = f"step {bundle.node.id!r} is not at {bundle.step!r} in this job: {masked(str(error))}"
         hint = "see which files the image holds: `.coreignore` may leave out its module"

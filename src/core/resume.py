@@ -18,7 +18,7 @@ from core.prepare import prepare
 from core.record import Recorder
 from core.schedule import Past, drive
 from core.signature import read_inputs
-from core.source import load_source
+from core.source import imported
 from core.text import closest, short
 from core.values import from_plain
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from core.compile import Compiled
     from core.execute import Outputs
     from core.model.graph import Graph
     from core.run import Pipeline
@@ -57,10 +58,7 @@ def resume(
         _refuse(view, retry)
         pipeline = target or pipeline_of(view)
         options = options_of(view.options, view.tags, workers)
-        function = pipeline.__wrapped__
-        kinds = {spec.name: spec.annotation for spec in read_inputs(function)}
-        values = {name: from_plain(value, kinds.get(name)) for name, value in view.parameters.items()}
-        compiled = compile_pipeline(pipeline.name, function, (), values, options)
+        compiled = compiled_again(pipeline, view.parameters, options)
         _same(view, compiled.graph)
         stack = workspace.stack.checked()
         no_cache = pipeline.no_cache(options)
@@ -99,6 +97,14 @@ def cancel(workspace: Workspace, run: str, reason: str = "") -> str:
             recorder.end(RunState.CANCELLED, RunCancelled(f"{said}: {reason}" if reason else said))
         _end_jobs(workspace, view)
     return "recorded"
+
+
+def compiled_again(pipeline: Pipeline[Any, Any], parameters: Mapping[str, Any], options: RunOptions) -> Compiled:
+    """`pipeline` with parameters that are plain data, as they were recorded."""
+    function = pipeline.__wrapped__
+    kinds = {spec.name: spec.annotation for spec in read_inputs(function)}
+    values = {name: from_plain(value, kinds.get(name)) for name, value in parameters.items()}
+    return compile_pipeline(pipeline.name, function, (), values, options)
 
 
 def _end_jobs(workspace: Workspace, view: RunView) -> None:
@@ -154,8 +160,7 @@ def pipeline_of(view: RunView) -> Pipeline[Any, Any]:
             f"pipeline {view.pipeline!r} of run {short(view.id)} can't be found by name: it is {source!r}", hint
         )
     try:
-        load_source(module, view.roots)
-        found = locate(source)
+        found = imported(source, view.roots)
     except (ImportError, AttributeError) as error:
         raise NotFoundError(
             f"pipeline {view.pipeline!r} of run {short(view.id)} is not at {source!r} any more: {error}", hint

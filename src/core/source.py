@@ -8,11 +8,12 @@ from importlib import import_module
 
 from core.context import Halted, Halting, compiling
 from core.errors import CompileError, CoreError
-from core.names import module_named
+from core.names import locate, module_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 
 def load_source(module: str, roots: Iterable[str]) -> None:
@@ -37,6 +38,12 @@ def load_source(module: str, roots: Iterable[str]) -> None:
         raise CompileError(what, "mend it at the place above") from error
     finally:
         compiling.reset(token)
+
+
+def imported(name: str, roots: Iterable[str]) -> Any:
+    """What `module:qualname` names, imported as `load_source` does; raises AttributeError, too."""
+    load_source(name.partition(":")[0], roots)
+    return locate(name)
 
 
 def own_folder(path: str) -> bool:

@@ -14,11 +14,11 @@ from core.model.nothing import NOTHING
 from core.model.spec import MISSING, Retry, StepOptions, StepSpec
 from core.model.states import StepState
 from core.model.value import Value
-from core.names import locate, source_root
+from core.names import source_root
 from core.plan import Planner
 from core.replay.changes import client_changes, function_of, step_changes
 from core.signature import read_signature
-from core.source import load_source
+from core.source import imported
 from core.text import closest, short
 from core.values import to_plain
 
@@ -177,8 +177,7 @@ def _spec(view: RunView, node: Node) -> StepSpec:
             f"{what} can't be found by name: it is {node.step!r}", "move the function to the top level of a module"
         )
     try:
-        load_source(module, view.roots)
-        found = locate(node.step)
+        found = imported(node.step, view.roots)
     except (ImportError, AttributeError) as error:
         where = ", ".join(view.roots) or "no folder"
         raise NotFoundError(
