@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 
+from core.builtin.journal.ending import finish
 from core.builtin.journal.layout import spelled
 from core.errors import CoreError, StoreError
 from core.logs import offsets, place, stem
+from core.text import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,18 +74,9 @@ class Courier:
         if self._stop.is_set():
             return
         self._stop.set()
-        self._thread.join(3 * PATIENCE)
-        until, pause = time.monotonic() + PATIENCE, 0.1
-        while not self._thread.is_alive():
-            self._try(end=True)
-            if self._away is None:
-                return
-            if time.monotonic() > until:
-                break
-            time.sleep(pause)
-            pause = min(2 * pause, 2.0)
-        why = self._away.message if self._away else "the store does not answer"
-        os.write(2, f"core: logs of run {self._run[-8:]} are whole in this home only: {why}\n".encode())
+        why = finish(self._thread, lambda: self._try(end=True), lambda: self._away, PATIENCE)
+        if why:
+            os.write(2, f"core: logs of run {short(self._run)} are whole in this home only: {why}\n".encode())
 
     def stop(self) -> None:
         """Send nothing more; `end` does so, too."""

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 
+from core.builtin.journal.ending import finish
 from core.builtin.journal.layout import folder_of, sort, spelled
 from core.builtin.journal.notes import Note, drop_note, read_note, replay_notes, write_note
 from core.builtin.journal.sync import Exchange
@@ -19,6 +20,7 @@ from core.errors import ConflictError, CoreError, LeaseLostError, StoreError
 from core.faults import failpoint
 from core.model.event import TERMINAL, EventKind
 from core.ports.tracking_store import TrackingStore
+from core.text import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -229,21 +231,16 @@ class Scribe:
         """Bring the rest to the journal; what can't be is noted, and told. Raises `LeaseLostError`."""
         self._stop.set()
         self._wake.set()
-        self._thread.join(3 * PATIENCE)
-        until, pause = time.monotonic() + PATIENCE, 0.1
-        while not self._thread.is_alive():
-            self._try(end=True)
-            self.check()
-            if self._away is None:
-                drop_note(self._notes, self.run)
-                return
-            if time.monotonic() > until:
-                break
-            time.sleep(pause)
-            pause = min(2 * pause, 2.0)
-        why = self._away.message if self._away else "the store does not answer"
-        said = f"core: the journal of run {self.run[-8:]} is not complete: {why}\n"
+        why = finish(self._thread, self._last, lambda: self._away, PATIENCE)
+        if not why:
+            drop_note(self._notes, self.run)
+            return
+        said = f"core: the journal of run {short(self.run)} is not complete: {why}\n"
         os.write(2, f"{said}  it will be with the next run, or with `core runs sync`\n".encode())
+
+    def _last(self) -> None:
+        self._try(end=True)
+        self.check()
 
     def _work(self) -> None:
         if hasattr(signal, "pthread_sigmask"):
