@@ -158,18 +158,20 @@ class _Work:
             why = f"the same {_files(packed)}"
             environment, top = Part(_name(recipe), "reused", "unchanged"), Part(tag, "reused", why)
         else:
-            base, environment = self.environment(recipe, parts, settings, requirements.origin)
+            name = f"{self.project.root} {self.wish.pipeline} {nodes[0]}"
+            changed = self.memory.changes(name, parts)
+            base, environment = self.environment(recipe, changed, settings, requirements.origin)
+            self.memory.note(name, parts)
             found, top = self.top(base, tag, packed)
         left_out = packed.selection.left_out
         return Made(found, nodes, environment, top, requirements.origin, left_out, base=recipe.base, key=key)
 
     def environment(
-        self, recipe: Recipe, parts: Mapping[str, str], settings: ImageSettings, origin: str
+        self, recipe: Recipe, changed: Sequence[str], settings: ImageSettings, origin: str
     ) -> tuple[str, Part]:
-        """The environment's reference, built unless somebody did before."""
+        """The environment's reference, built unless somebody did before; `changed` are the parts that are new."""
         clock, tag = _Clock(), _name(recipe)
         found = self.find(tag)
-        changed = self.memory.changes(self.project.root, parts)
         if found:
             return found, Part(tag, "reused", "unchanged" if not changed else "built before", clock.seconds)
         why = f"{' and '.join(changed)} changed" if changed else "not built before"

@@ -29,13 +29,16 @@ class Memory:
         except (OSError, ValueError, TypeError):
             self._known = {}
 
-    def changes(self, root: str, parts: Mapping[str, str]) -> list[str]:
-        """Names of the `parts` of an environment that differ from the last time; none when there was none."""
-        before = self._get("environments", root)
-        self._put("environments", root, dict(parts))
+    def changes(self, environment: str, parts: Mapping[str, str]) -> list[str]:
+        """Names of the `parts` of an environment that differ from what was noted; none when nothing was."""
+        before = self._get("environments", environment)
         if not isinstance(before, dict):
             return []
         return [name for name, value in parts.items() if before.get(name) != value]
+
+    def note(self, environment: str, parts: Mapping[str, str]) -> None:
+        """Note what an environment that is there is made of."""
+        self._put("environments", environment, dict(parts))
 
     def known(self, kind: str, key: str, stamp: str) -> str:
         """What `keep` was told of `key` when its stamp was the same; empty when it was another."""

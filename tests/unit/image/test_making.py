@@ -23,7 +23,8 @@ from core.image.remember import Memory, settled
 from core.image.requirements import Requirements
 from core.image.voice import Voice
 from core.image.wheel import make_wheel, package, package_of
-from core.model.spec import StepSpec
+from core.model.spec import StepOptions, StepSpec
+from core.ports.image_builder import ImageBuilder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +58,8 @@ def test_the_same_settings_are_the_same_environment(tmp_path: Path):
     assert len({first.key, *(each.key for each, _ in others)}) == 6
     memory = Memory(str(tmp_path / "home"))
     assert memory.changes("project", parts) == []
+    memory.note("project", parts)
+    assert memory.changes("project", others[0][1]) == memory.changes("project", others[0][1]) == ["requirements"]
     memory.save()
     assert Memory(str(tmp_path / "home")).changes("project", others[0][1]) == ["requirements"]
 
@@ -121,6 +124,39 @@ def test_what_is_remembered_is_read_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert package("core", Memory(str(tmp_path))).digest == "read again"
     assert settled([5], lambda: 200_000_000)
     assert not settled([5, 150_000_000], lambda: 200_000_000)
+
+
+class Nowhere(ImageBuilder):
+    """Makes everything anew, of nothing."""
+
+    def base(self, name: str, _: object) -> str:
+        return f"{name}@{DIGEST}"
+
+    def find(self, *_: object) -> str:
+        return ""
+
+    def environment(self, *_: object) -> str:
+        return "environment"
+
+    def code(self, *_: object) -> str:
+        return "image"
+
+
+def test_two_environments_do_not_change_each_other(tmp_path: Path):
+    (tmp_path / "pyproject.toml").touch()
+    said = list[str]()
+    specs = {
+        name: StepSpec("m:f", name, print, str(tmp_path))._replace(
+            options=StepOptions(image=ImageSettings(requirements=[word]))
+        )
+        for name, word in (("one", "numpy"), ("two", "pandas"))
+    }
+    wish = Wish(specs, "flow", None, None, Nowhere(), (), str(tmp_path / "home"), lambda data, _: data)
+    for _ in range(2):
+        assert [made.steps for made in ensure_images(wish, Voice(said.append))] == [("one",), ("two",)]
+    told = [line for line in said if "building:" in line]
+    assert len(told) == 4
+    assert not [line for line in told if "changed" in line]
 
 
 def test_a_base_whose_registry_is_away_is_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
