@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from core.builtin.image_builders.engine import Engine, connect
+from core.builtin.image_builders.registry import RegistryImageBuilder
 from core.errors import InfrastructureError
 from core.image.base import login_for
-from core.ports.image_builder import ImageBuilder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,17 +16,13 @@ if TYPE_CHECKING:
     from core.ports.image_builder import Code, Recipe
 
 
-class DockerImageBuilder(ImageBuilder):
+class DockerImageBuilder(RegistryImageBuilder):
     """Where the stack has no registry, images stay on the engine and go by their ids."""
 
     flavor: ClassVar[str] = "docker"
-    Settings: ClassVar[Any] = "core.builtin.image_builders.settings:BuilderSettings"
 
     def __init__(self, settings: Any = None, *, host: str = "") -> None:
-        super().__init__(settings)
-        self.repository = settings.repository if settings is not None else "core"
-        self.base_image = settings.base_image if settings is not None else ""
-        self.host = settings.host if settings is not None else host
+        super().__init__(settings, host=host)
         self._engine: Engine | None = None
 
     def base(self, name: str, registry: ContainerRegistry | None) -> str:
@@ -35,13 +31,7 @@ class DockerImageBuilder(ImageBuilder):
     def find(self, tag: str, registry: ContainerRegistry | None) -> str:
         if registry is None:
             return self.engine.find(f"{self.repository}:{tag}")
-        from core.builtin.image_builders.registry import RegistryImageBuilder  # it knows how to ask a registry
-
-        finder = RegistryImageBuilder(self.settings)
-        try:
-            return finder.find(tag, registry)
-        finally:
-            finder.close()
+        return super().find(tag, registry)
 
     def environment(
         self, recipe: Recipe, tag: str, registry: ContainerRegistry | None, say: Callable[[str], None]
@@ -53,6 +43,7 @@ class DockerImageBuilder(ImageBuilder):
         return self._kept(self.engine.add(environment, code, login), tag, registry)
 
     def close(self) -> None:
+        super().close()
         if self._engine is not None:
             self._engine.close()
 

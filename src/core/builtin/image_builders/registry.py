@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from core.ports.container_registry import ContainerRegistry
     from core.ports.image_builder import Code, Recipe
 
-REPOSITORY = "core"
-
 
 class RegistryImageBuilder(ImageBuilder):
     """Needs a Docker engine only for an environment that the registry does not have yet."""
@@ -28,7 +26,7 @@ class RegistryImageBuilder(ImageBuilder):
 
     def __init__(self, settings: Any = None, *, host: str = "") -> None:
         super().__init__(settings)
-        self.repository = settings.repository if settings is not None else REPOSITORY
+        self.repository = settings.repository if settings is not None else "core"
         self.base_image = settings.base_image if settings is not None else ""
         self.host = settings.host if settings is not None else host
         self._open: dict[str, Repository] = {}
