@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 from core.errors import ConfigurationError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
             """The active stack."""
 
 
+_REGISTER = "`core container-registry register NAME -f default --uri=HOST`, then `core stack update {stack} -c NAME`"
 DRIVER = "(driver)"
 """In the place of a node id: the driver of a detached run. Its image is what a step gets that asks for nothing."""
 
@@ -132,7 +134,7 @@ def make(means: Means, order: Order, nodes: Mapping[str, Sequence[str]], tell: C
     stack, specs = means.stack, order.all_specs()
     made: list[Made] = []
     with Voice(tell) as voice:
-        for group, builder in _groups(stack, order.orchestrators, nodes):
+        for group, builder in list(_groups(stack, order.orchestrators, nodes)):  # all are looked at before one is made
             try:
                 wish = Wish(
                     {node: specs[node] for node in group},
@@ -168,7 +170,9 @@ def _groups(
     """Nodes whose images lie in one place, and who makes those: one for all where the stack has a registry."""
     if stack.container_registry is not None:
         engine = next((orchestrators[name].engine for name in nodes if orchestrators[name].engine), "")
-        yield [node for group in nodes.values() for node in group], _builder(stack, engine)
+        builder = _builder(stack, engine)
+        builder.settle(engine)
+        yield [node for group in nodes.values() for node in group], builder
         return
     for name, group in nodes.items():
         one = orchestrators[name]
@@ -176,10 +180,22 @@ def _groups(
             raise ConfigurationError(
                 f"orchestrator {name!r} runs steps in images, and stack {stack.name!r} has no container registry "
                 "to keep them in",
-                "`core container-registry register NAME -f default --uri=HOST`, "
-                f"then `core stack update {stack.name} -c NAME`",
+                _REGISTER.format(stack=stack.name),
             )
-        yield list(group), _builder(stack, one.engine)
+        builder = _builder(stack, one.engine)
+        place = builder.settle(one.engine)
+        if place and _socket(place) != _socket(one.engine):
+            raise ConfigurationError(
+                f"image builder {builder.name!r} leaves images on the Docker engine at {place}, orchestrator {name!r} "
+                f"runs them on that at {one.engine}, and stack {stack.name!r} has no container registry between them",
+                _REGISTER.format(stack=stack.name),
+            )
+        yield list(group), builder
+
+
+def _socket(address: str) -> str:
+    """An engine's address, one for the names that a socket has."""
+    return os.path.realpath(address.removeprefix("unix://")) if address.startswith("unix://") else address
 
 
 def _builder(stack: Stack, engine: str) -> ImageBuilder:

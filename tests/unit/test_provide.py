@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core import ImageSettings, step
+from core.builtin.image_builders.docker import DockerImageBuilder
 from core.builtin.orchestrators.local import LocalOrchestrator
 from core.errors import ConfigurationError
 from core.provide import DRIVER, Order, build, make
@@ -68,6 +69,22 @@ def test_without_registry_and_engine_the_mend_is_told():
     with pytest.raises(ConfigurationError, match="stack 'mine' has no container registry to keep them in") as caught:
         build(Means(Boxes()), order(), print)  # type: ignore[arg-type]
     assert "core stack update mine -c NAME" in caught.value.hint
+
+
+def test_images_that_another_engine_would_keep_are_refused_before_any_is_made(monkeypatch: pytest.MonkeyPatch):
+    boxes = Boxes()
+    boxes.engine = "tcp://there:2375"
+    means, wanted = Means(boxes), order(orchestrators={"boxes": boxes, "here": LocalOrchestrator()})
+    wishes: list[Any] = []
+    monkeypatch.setattr("core.provide.ensure_images", lambda wish, _: wishes.append(wish) or [])
+    means.stack.image_builder = DockerImageBuilder(host="tcp://other:2375")
+    with pytest.raises(ConfigurationError, match=r"at tcp://other:2375, orchestrator .* at tcp://there:2375") as caught:
+        build(means, wanted, print)  # type: ignore[arg-type]
+    assert "core container-registry register" in caught.value.hint
+    assert not wishes
+    means.stack.image_builder = DockerImageBuilder()
+    build(means, wanted, print)  # type: ignore[arg-type]
+    assert wishes[0].builder.host == "tcp://there:2375"
 
 
 def test_a_stack_without_containers_needs_no_images():

@@ -73,6 +73,13 @@ class ImageBuilder(Component, ABC):
     base_image: str = ""
     """What it builds on where nobody says, with `{version}` for Python's; empty: a slim Python of Docker Hub."""
 
+    def settle(self, engine: str) -> str:  # noqa: ARG002 - optional
+        """Work on the Docker engine at `engine` unless another was set; gives where images stay without a registry.
+
+        Empty: nowhere.
+        """
+        return ""
+
     def base(self, name: str, registry: ContainerRegistry | None) -> str:  # noqa: ARG002 - optional
         """What `name` is where this builder has it at hand, by digest; empty: its own registry is asked."""
         return ""

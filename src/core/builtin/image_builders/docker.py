@@ -25,6 +25,10 @@ class DockerImageBuilder(RegistryImageBuilder):
         super().__init__(settings, host=host)
         self._engine: Engine | None = None
 
+    def settle(self, engine: str) -> str:
+        super().settle(engine)
+        return self.host
+
     def base(self, name: str, registry: ContainerRegistry | None) -> str:
         return self.engine.find(name) if registry is None else ""
 

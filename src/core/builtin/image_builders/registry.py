@@ -31,6 +31,10 @@ class RegistryImageBuilder(ImageBuilder):
         self.host = settings.host if settings is not None else host
         self._open: dict[str, Repository] = {}
 
+    def settle(self, engine: str) -> str:
+        self.host = self.host or engine
+        return ""
+
     def find(self, tag: str, registry: ContainerRegistry | None) -> str:
         repository = self._repository(_given(registry))
         digest = repository.head(tag)
