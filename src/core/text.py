@@ -37,6 +37,17 @@ def amount(count: float) -> str:
     return f"{count:.3g} TB"
 
 
+def size_of(text: str) -> int | None:
+    """Bytes of a size such as `16GiB`, `512 MB` or `2g`; None for what is no size."""
+    import re  # start-up time: few say sizes
+
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?\s*", text.lower())
+    if found is None:
+        return None
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** "bkmgt".index(unit or "b"))
+
+
 def safe(text: str) -> str:
     """`text` with escapes in place of what moves a cursor, changes a colour or turns the reading direction."""
     if text.isprintable():

@@ -9,6 +9,7 @@ import sys
 from core.errors import ConfigurationError
 from core.image.files import LIMIT
 from core.model.spec import ImageSettings
+from core.text import size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 PYTHON = "python:{version}-slim"
 """What is built on where nobody says."""
 PROCESSORS = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64", "armv7l": "arm/v7"}
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:~=*-]*", re.IGNORECASE)
 _SECRET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -52,7 +52,7 @@ def merged(pipeline: ImageSettings | None, step: ImageSettings | None) -> ImageS
 
 def check(settings: ImageSettings, where: str) -> ImageSettings:
     """`settings` with tuples for lists; raises for what contradicts itself or can't be read, beginning with `where`."""
-    for checks in (_shapes, _contradictions, _misspelt):
+    for checks in (_shapes, _contradictions, _variables, _misspelt):
         for what, hint in checks(settings):
             raise ConfigurationError(f"{where}: image setting {what}", hint)
     limit_of(settings, where)
@@ -82,14 +82,19 @@ def _contradictions(settings: ImageSettings) -> Iterator[tuple[str, str]]:
         yield "build_context is for a dockerfile of your own", "leave it out"
 
 
+def _variables(settings: ImageSettings) -> Iterator[tuple[str, str]]:
+    for name, value in settings.environment.items():
+        if not _NAME.fullmatch(name):
+            yield f"environment has the name {name!r}", "use letters, digits and '_'"
+        if any(ord(each) < 32 for each in str(value)):
+            yield f"environment[{name!r}] is no text of one line", "a Dockerfile holds no other"
+
+
 def _misspelt(settings: ImageSettings) -> Iterator[tuple[str, str]]:
     if settings.python_version and not re.fullmatch(r"3\.\d+(\.\d+)?", settings.python_version):
         yield f"python_version={settings.python_version!r} is no version", 'write "3.12"'
     if settings.platform and not re.fullmatch(r"[a-z0-9]+/[a-z0-9_]+(/v\d)?", settings.platform):
         yield f"platform={settings.platform!r} is no platform", 'write "linux/amd64" or "linux/arm64"'
-    for name in settings.environment:
-        if not _NAME.fullmatch(name):
-            yield f"environment has the name {name!r}", "use letters, digits and '_'"
     for name in settings.apt_packages:
         if not _PACKAGE.fullmatch(name):
             yield f"apt_packages has {name!r}, which is no package", "one Debian package each, such as 'git'"
@@ -105,12 +110,12 @@ def limit_of(settings: ImageSettings, where: str = "") -> int:
     """Bytes that a project's files may have."""
     if settings.code_limit is None:
         return LIMIT
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", settings.code_limit.strip(), re.IGNORECASE)
-    if not found or found[2].lower() not in _UNITS:
+    size = size_of(settings.code_limit)
+    if size is None:
         raise ConfigurationError(
             f"{where}: image setting code_limit={settings.code_limit!r} is no size", 'write "2GB" or "500MB"'
         )
-    return int(float(found[1]) * _UNITS[found[2].lower()])
+    return size
 
 
 def based(settings: ImageSettings, base: str) -> ImageSettings:

@@ -124,7 +124,7 @@ def _dockerfile(settings: ImageSettings, wheels: Sequence[str], has_requirements
         f"{{ grep -q '^[^:]*:[^:]*:{NUMBER}:' /etc/passwd || "
         f"echo 'core:x:{NUMBER}:{NUMBER}::{HOME}:/bin/sh' >> /etc/passwd; }}"
     )
-    lines += [f"ENV {name}={_quoted(value)}" for name, value in sorted(settings.environment.items())]
+    lines += [f"ENV {name}={quoted(value)}" for name, value in sorted(settings.environment.items())]
     return "\n".join([*lines, "ENV PYTHONUNBUFFERED=1", "WORKDIR /app", f"USER {USER}", ""])
 
 
@@ -139,5 +139,6 @@ def _check(version: str) -> str:
     return f'{named}; python3 -c "{test}"'
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A value of ENV or LABEL as it is, without Docker's substitution."""
     return json.dumps(text, ensure_ascii=False).replace("$", "\\$")

@@ -11,6 +11,7 @@ from core import ImageSettings, pipeline, step
 from core.errors import ConfigurationError, DefinitionError
 from core.image.options import based, check, limit_of, merged, platform_of
 from core.image.requirements import find_requirements
+from core.text import size_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,7 @@ def test_a_step_takes_the_place_of_what_its_pipeline_says():
         ({"build_secrets": {"pip_conf": "the secret"}}, r"build_secrets\['pip_conf'\] is the secret itself"),
         ({"code_limit": "much"}, "code_limit='much' is no size"),
         ({"skip_build": True, "base_image": "x", "requirements": ("numpy",)}, "requirements is for what is built"),
+        ({"environment": {"A": "one\ntwo"}}, r"environment\['A'\] is no text of one line"),
         ({"apt_packages": "git"}, "apt_packages='git' is no list of texts"),
         ({"include": "*.csv"}, r"include='\*\.csv' is no list of texts"),
         ({"requirements": [1]}, r"requirements=\[1\] is no list of texts"),
@@ -72,6 +74,12 @@ def test_lists_are_as_good_as_tuples():
 def test_sizes_and_platforms_are_read():
     assert limit_of(ImageSettings(code_limit="2GB")) == 2 * 10**9
     assert limit_of(ImageSettings(code_limit="1.5 GiB")) == 1.5 * 2**30
+    sizes = {"5": 5, "5b": 5, " 2g ": 2 * 10**9, "512MB": 512 * 10**6, "16GiB": 2**34, "1 tib": 2**40}
+    assert {text: size_of(text) for text in (*sizes, "x", "5i", "5 xb")} == sizes | {
+        "x": None,
+        "5i": None,
+        "5 xb": None,
+    }
     assert platform_of(ImageSettings(platform="linux/arm64")) == "linux/arm64"
     assert platform_of(ImageSettings()).startswith("linux/")
 

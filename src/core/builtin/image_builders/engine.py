@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import tarfile
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from core.builtin.image_builders.buildkit import Buildkit
 from core.builtin.image_builders.verdict import build_error
 from core.errors import AuthenticationError, ConfigurationError, InfrastructureError
 from core.image.context import context_files
+from core.image.recipe import quoted
 from core.oci.image import fits, misfit
 from core.oci.login import docker_auth
 from core.oci.reference import parse_reference
@@ -90,8 +90,8 @@ class Engine:
     def add(self, environment: str, code: Code, login: RegistryLogin | None) -> str:
         """The id of an image that has `code` on top of `environment`: a container that never runs, committed."""
         base = environment if environment.startswith("sha256:") else self.pull(environment, login, "")
-        lines = [f"ENV {name}={_quoted(value)}" for name, value in code.environment.items()]
-        lines += [f"LABEL {name}={_quoted(value)}" for name, value in code.labels.items()]
+        lines = [f"ENV {name}={quoted(value)}" for name, value in code.environment.items()]
+        lines += [f"LABEL {name}={quoted(value)}" for name, value in code.labels.items()]
         lines += [f"WORKDIR {code.workdir}"] if code.workdir else []
         api = self._client.api
         code.file.seek(0)
@@ -219,11 +219,6 @@ def _told(doing: str) -> Iterator[None]:
         raise InfrastructureError(
             f"the Docker engine can't {doing}: {_words(error)}", "see the engine's log"
         ) from error
-
-
-def _quoted(text: str) -> str:
-    """A value of ENV or LABEL as it is, without Docker's substitution."""
-    return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
 
 
 def _words(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 
 from core.errors import ConfigurationError
+from core.text import size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ NAMES = {"run": "core.run", "job": "core.job", "deadline": "core.deadline"}
 KEPT = "64m"
 """What the engine keeps of a container's output, twice: the whole log is kept by core."""
 _ODD = re.compile(r"[^a-zA-Z0-9_.-]+")
-_UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def container_name(job: str) -> str:
@@ -47,7 +47,7 @@ def container_config(client: Any, job: Job, image: str, settings: Any) -> dict[s
     if resources is not None and resources.cpus is not None:
         host["nano_cpus"] = int(resources.cpus * 10**9)
     if resources is not None and resources.memory is not None:
-        host["mem_limit"] = host["memswap_limit"] = size_of(resources.memory, "memory")
+        host["mem_limit"] = host["memswap_limit"] = _memory(resources.memory)
     if resources is not None and resources.accelerators is not None:
         host["device_requests"] = [DeviceRequest(count=_count(resources.accelerators), capabilities=[["gpu"]])]
     labels = {f"core.{name}": value for name, value in job.labels.items()}
@@ -82,13 +82,11 @@ def _engine(settings: Any, binds: list[str]) -> dict[str, Any]:
         return {}  # the engine sees it, this process does not
 
 
-def size_of(text: str, what: str) -> int:
-    """Bytes of a size such as `16GiB`, `512MB` or `2g`."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
-    if found is None:
-        raise ConfigurationError(f"{what} {text!r} is no size", "write it as `16GiB` or `512MB`")
-    number, unit, binary = found.groups()
-    return int(float(number) * (1024 ** "bkmgt".index(unit or "b") if binary else _UNITS[unit]))
+def _memory(text: str) -> int:
+    size = size_of(text)
+    if size is None:
+        raise ConfigurationError(f"memory {text!r} is no size", "write it as `16GiB` or `512MB`")
+    return size
 
 
 def _count(accelerators: str) -> int:
