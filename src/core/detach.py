@@ -224,8 +224,8 @@ def deadline_of(components: Sequence[Component]) -> tuple[float, str]:
                 "renew them",
                 "let the connector give them for longer, or run it without --detach",
             )
-        deadline, because = given.expires_at - MARGIN, f"credentials of {kind} {component.name!r} end, and are not"
-        because += " renewed where it runs"
+        deadline = given.expires_at - MARGIN
+        because = f"credentials of {kind} {component.name!r} end, and are not renewed where it runs"
     return deadline, because
 
 

@@ -241,15 +241,10 @@ def _open(bundle: Bundle) -> tuple[Registry, ArtifactStore]:
     from core.plugins.registry import Registry  # after the streams stand: what a plugin prints is the attempt's
 
     registry = Registry()
-    store = open_store(registry, bundle.shipping.store)
+    store: ArtifactStore = open_component(registry, "artifact_store", bundle.shipping.store)
     job = job_of(bundle.run, bundle.node.id, bundle.number)
     lend(store, bundle.credentials, job, bytes.fromhex(bundle.key))
     return registry, store
-
-
-def open_store(registry: Registry, entry: Mapping[str, Any]) -> ArtifactStore:
-    """The artifact store of a bundle."""
-    return open_component(registry, "artifact_store", entry)  # type: ignore[no-any-return]
 
 
 def open_component(registry: Registry, kind: str, entry: Mapping[str, Any]) -> Any:

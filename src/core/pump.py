@@ -32,7 +32,6 @@ HANDED_ON = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 """Signals that are the job's."""
 LOOK = 0.1
 """Seconds between two looks whether the job has ended; when it closes its output, which it does, nobody waits."""
-_SET_SIZE = 1031
 
 
 def split(beginning: int) -> int:
@@ -44,8 +43,8 @@ def split(beginning: int) -> int:
     try:
         import fcntl  # not on every system
 
-        fcntl.fcntl(into, _SET_SIZE, PIPE)
-    except (ImportError, OSError):
+        fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, PIPE)
+    except (ImportError, AttributeError, OSError):
         pass  # a smaller one does
     child = os.fork()
     if child:

@@ -112,7 +112,8 @@ def _end_jobs(workspace: Workspace, view: RunView) -> None:
     known = workspace.orchestrators({})
     for launched in _left(view).values():
         with suppress(CoreError):
-            known.setdefault(launched.on, known.get(launched.on) or workspace.orchestrator(launched.on))
+            if launched.on not in known:
+                known[launched.on] = workspace.orchestrator(launched.on)
             if launched.handle is not None:
                 known[launched.on].cancel(launched.handle)
     for one in known.values():

@@ -288,19 +288,19 @@ class JournalTrackingStore(TrackingStore):
         if not new:
             return
 
-        def append(names: list[str], batch: Batch) -> None:
-            if names[0] in self._written:
-                self._index.append(batch.events, None, batch.documents)
-                return
+        def append(_: list[str], batch: Batch) -> None:
+            self._index.append(batch.events, None, batch.documents)
+
+        def take(names: list[str], batch: Batch) -> None:
             self._index.fold(self._area.uri, names, batch.events, batch.documents)
             if found is not None:
                 found.extend(batch.events)
 
-        for some in (
-            [name for name in new if name in self._written],
-            [name for name in new if name not in self._written],
+        for put, some in (
+            (append, [name for name in new if name in self._written]),
+            (take, [name for name in new if name not in self._written]),
         ):
-            folded = fold(self._area, some, append)
+            folded = fold(self._area, some, put)
             self._seen.update(folded.names)
             for aside in folded.aside:
                 self._seen.add(aside.name)
