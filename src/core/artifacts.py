@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, BinaryIO
 
+    from core.blobs import Fetching, Sending
     from core.errors import CoreError
     from core.ports.artifact_store import ArtifactStore, Upload
     from core.ports.materializer import Materializer, Materializers
-    from core.transfer import Fetching, Sending
 
 INLINE_LIMIT = 8192
 """Bytes up to which a value stays in the reference: a row of SQLite costs less than a new file there."""
@@ -97,7 +97,7 @@ def _ahead(ref: ArtifactRef, store: ArtifactStore) -> Fetching | None:
     """What brings the parts of `ref` here before they are wanted; None where that gains nothing."""
     if len(ref.parts) < 2 or not store.many or ref.size > SMALL * len(ref.parts):
         return None
-    from core.transfer import Fetching  # start-up time: only artifacts of many blobs
+    from core.blobs import Fetching  # start-up time: only artifacts of many blobs
 
     return Fetching(store, ref.parts)
 
@@ -117,7 +117,7 @@ def sender(store: ArtifactStore) -> Sending | None:
     """What publishes many blobs at a time, where each costs the way to another machine; else None."""
     if not store.many:
         return None
-    from core.transfer import Sending  # start-up time: only values of several blobs
+    from core.blobs import Sending  # start-up time: only values of several blobs
 
     return Sending()
 

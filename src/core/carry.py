@@ -27,7 +27,7 @@ def missing(outputs: Mapping[str, ArtifactRef], store: ArtifactStore) -> str:
 def _has_all(store: ArtifactStore, digests: Sequence[str]) -> bool:
     if len(digests) < 2 or not store.many:
         return all(store.exists(digest) for digest in digests)
-    from core.transfer import have_all  # start-up time: only artifacts of many blobs
+    from core.blobs import have_all  # start-up time: only artifacts of many blobs
 
     return have_all(store, digests)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core import transfer
+from core import blobs
 from core.artifacts import load, save
 from core.builtin.materializers.table import MaterializerTable
 from core.carry import missing
@@ -87,10 +87,10 @@ def test_parts_go_and_come_many_at_a_time() -> None:
     ref = save(VALUE, store=store, materializers=TABLE)
     assert len(ref.parts) == 100
     assert store.calls == 101
-    assert 8 <= store.most <= transfer.WIDTH + 1
+    assert 8 <= store.most <= blobs.WIDTH + 1
     store.most = 0
     assert load(ref, store=store, materializers=TABLE, trusted=lambda _: False) == VALUE
-    assert 8 <= store.most <= transfer.WIDTH + 1
+    assert 8 <= store.most <= blobs.WIDTH + 1
     assert missing({"output": ref}, store) == ""
     store.delete(ref.parts[50])
     assert "output" in missing({"output": ref}, store)
@@ -112,7 +112,7 @@ def test_items_are_published_many_at_a_time() -> None:
     store = Far()
     found = save_items([VALUE[:3], *VALUE], 1, "output", store, TABLE, 8192)
     assert len(found) == 101
-    assert 8 <= store.most <= transfer.WIDTH + 1
+    assert 8 <= store.most <= blobs.WIDTH + 1
     ref = found["[0]"]
     assert load(ref, store=store, materializers=TABLE, trusted=lambda _: False) == VALUE[:3]
     store = Far(30)
