@@ -20,7 +20,7 @@ from core.prepare import prepare
 from core.provide import DRIVER, Order, make
 from core.record import run_id
 from core.secrets.reference import references
-from core.ship import component_data
+from core.ship import entry_for_driver
 from core.text import short
 from core.workspace import recorded_options
 
@@ -77,7 +77,7 @@ class Errand(Value):
     stack: str
     """Name of the stack."""
     store: Mapping[str, Any]
-    """The artifact store, see `core.ship.component_data`."""
+    """The artifact store, see `core.ship.entry_for_driver`."""
     orchestrators: Mapping[str, Mapping[str, Any]]
     """By name, the stack's first."""
     secrets: Mapping[str, str]
@@ -152,11 +152,11 @@ def detach(
             settings=_settings(workspace.settings),
             actor=workspace.actor,
             stack=stack.name,
-            store=component_data(stack.artifact_store),
-            orchestrators={name: component_data(one, driver=True) for name, one in where.items()},
+            store=entry_for_driver(stack.artifact_store),
+            orchestrators={name: entry_for_driver(one) for name, one in where.items()},
             secrets=_secrets(workspace, compiled.specs),
             images=images,
-            container_registry=component_data(kept) if kept else None,
+            container_registry=entry_for_driver(kept) if kept else None,
             results=list(_results(workspace, plan)),
             deadline=deadline,
             because=because,

@@ -80,7 +80,7 @@ def _told(error: CoreError, away: int) -> int:
 
 def driven(errand: Errand) -> int:
     """Drive the run that the errand tells of; gives the exit code."""
-    workspace = Frozen(errand, tempfile.mkdtemp(prefix="core-driver-"))
+    workspace = ErrandWorkspace(errand, tempfile.mkdtemp(prefix="core-driver-"))
     pipeline = _pipeline(errand)
     options = options_of(errand.record.get("options", {}), errand.record["tags"])
     compiled = compiled_again(pipeline, errand.parameters, options)
@@ -110,7 +110,7 @@ def _pipeline(errand: Errand) -> Pipeline[Any, Any]:
         raise NotFoundError(f"pipeline {errand.pipeline!r} is not in this image: {error}", hint) from None
 
 
-class Given:
+class ErrandSecrets:
     """Puts the secrets of an errand where `{{name.key}}` stands. Plain, so that it travels."""
 
     def __init__(self, values: dict[str, str]) -> None:
@@ -125,14 +125,14 @@ class Given:
         return replaced(data, lambda name, key: self.values[f"{name}.{key}"])
 
 
-class Frozen(Workspace):
+class ErrandWorkspace(Workspace):
     """A workspace whose stack and secrets are those of an errand."""
 
     def __init__(self, errand: Errand, home: str) -> None:
         settings: dict[str, Any] = {**errand.settings, "plugins": tuple(errand.settings["plugins"])}
         super().__init__(Settings(**settings, home=home, display="none"))
         self._errand = errand
-        self._opener = Given(dict(errand.secrets))
+        self._opener = ErrandSecrets(dict(errand.secrets))
         self._built: dict[str, Any] = {}
         store = self._open("artifact_store", errand.store)
         kept = self._open("container_registry", errand.container_registry) if errand.container_registry else None

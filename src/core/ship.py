@@ -95,15 +95,15 @@ def entry_of(store: ArtifactStore) -> tuple[dict[str, Any], tuple[str, ...]]:
     return {"flavor": store.flavor, **revealed(settings)}, folders
 
 
-def component_data(component: Component, *, driver: bool = False) -> dict[str, Any]:
-    """A component as plain data for a `driver` elsewhere: name, flavor, settings with secrets, credentials of now."""
+def entry_for_driver(component: Component) -> dict[str, Any]:
+    """A component as plain data for a driver elsewhere: name, flavor, settings with secrets, credentials of now."""
     given = component.credentials() if component.credentials is not None else None
     data: dict[str, Any] = {"name": component.name, "folders": []}
     if component.type == "artifact_store":
         entry, folders = entry_of(component)  # type: ignore[arg-type] # it is one
         data |= {**entry, "folders": folders}
     else:
-        settings = component.moved() if driver else component.settings  # type: ignore[attr-defined] # an orchestrator
+        settings = component.moved() if component.type == "orchestrator" else component.settings  # type: ignore[attr-defined]
         data |= {"flavor": component.flavor, **revealed(settings)}
     data["credentials"] = None if given is None else given.to_data()
     return data

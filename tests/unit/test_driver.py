@@ -33,7 +33,7 @@ def test_its_time_is_over_though_the_store_is_away(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(driver, "Workspace", away)
     monkeypatch.setattr(driver, "MARGIN", 0.0)
     monkeypatch.setattr("os._exit", ended.append)
-    workspace = object.__new__(driver.Frozen)
+    workspace = object.__new__(driver.ErrandWorkspace)
     workspace.settings = SimpleNamespace(project="")  # type: ignore[assignment]
     workspace._errand = SimpleNamespace(run="0197", deadline=time.time(), because="")  # type: ignore[assignment]
     workspace.watch()

@@ -20,7 +20,7 @@ class TestJournalInMemory(TrackingStoreSuite):
 
 
 def test_much_of_a_job_becomes_several_objects(monkeypatch):
-    monkeypatch.setattr(batch, "WHOLE", 700)
+    monkeypatch.setattr(batch, "SPLIT", 700)
     area = MemoryArtifactStore()
     data = {"values": {"text": "x" * 100}}
     events = [Event("0197", "train", 1, "w", n, EventKind.METADATA, 1.0, 1, data) for n in range(9)]

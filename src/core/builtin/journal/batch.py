@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from core.builtin.journal.layout import LARGEST, NOBODY, batch_name, digest_of, spelled
-from core.builtin.journal.shape import is_count, is_number, wrong
+from core.builtin.journal.shape import is_count, is_finite, wrong
 from core.errors import CorruptDataError
 from core.model.event import Event
 from core.model.value import Value
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the objects; what a later version of core writes is left for it."""
-WHOLE = LARGEST // 2
+SPLIT = LARGEST // 2
 """Bytes from which on events are shared out among several objects."""
 
 
@@ -41,7 +41,7 @@ def pack(batch: Batch) -> bytes:
 def publish(area: ArtifactStore, events: Sequence[Event], documents: Mapping[str, str]) -> list[str]:
     """Write one object for each run that there are events of, documents with the first; gives their names.
 
-    More than `WHOLE` bytes become several: what is larger than `LARGEST` is not read. One event that is, is written all
+    More than `SPLIT` bytes become several: what is larger than `LARGEST` is not read. One event that is, is written all
     the same: who reads names it, and refused here it would keep all of the run that comes after it from the journal.
     """
     runs: dict[str, list[Event]] = {}
@@ -54,7 +54,7 @@ def publish(area: ArtifactStore, events: Sequence[Event], documents: Mapping[str
     while todo:
         run, own = todo.pop(0)
         data = pack(Batch(own, documents))
-        if len(data) > WHOLE and len(own) > 1:
+        if len(data) > SPLIT and len(own) > 1:
             half = len(own) // 2
             todo[:0] = [(run, own[:half]), (run, own[half:])]
             continue
@@ -101,7 +101,7 @@ def _wrong(row: Any, run: str) -> str:
         return "a field is of another type"
     if not all(map(is_count, (event.attempt, event.seq, event.epoch, event.version))):
         return "a number is of another type, negative or too large"
-    if not is_number(event.at):
+    if not is_finite(event.at):
         return "its time is no number"
     field = wrong(event.kind, event.data)
     if field:

@@ -37,8 +37,8 @@ def wrong(kind: str, data: Mapping[str, Any]) -> str:
     return ""
 
 
-def is_number(value: Any) -> bool:
-    """Finite, and no larger than a float holds."""
+def is_finite(value: Any) -> bool:
+    """A number, and no larger than a float holds."""
     return (type(value) is float and isfinite(value)) or (type(value) is int and -WHOLE < value < WHOLE)
 
 
@@ -112,7 +112,7 @@ def _fingerprint(value: Any) -> bool:
 
 FIELDS: dict[str, Check] = {
     "pipeline": _text, "stack": _text, "graph": _text, "key": _text, "reason": _text, "fault": _text, "on": _text,
-    "job": _text, "orchestrator": _text, "origin": _text, "code": _text, "seconds": is_number, "shape": _shape,
+    "job": _text, "orchestrator": _text, "origin": _text, "code": _text, "seconds": is_finite, "shape": _shape,
     "parameters": _mapping(), "client": _mapping(), "options": _mapping(), "handle": _mapping(), "values": _mapping(),
     "tags": _series(_text), "roots": _series(_text), "kinds": _series(_text), "artifact": _ref, "inputs": _inputs,
     "outputs": _mapping(_ref), "error": _maybe(_error), "fingerprint": _fingerprint,
