@@ -12,6 +12,7 @@ import time
 from threading import Thread
 
 from core.bundle import LIFE
+from core.caller import recorded_options
 from core.errors import ConfigurationError, CoreError, InfrastructureError, UsageError
 from core.model.event import EventKind
 from core.model.job import ENDED_JOB, Job, JobPhase
@@ -22,7 +23,6 @@ from core.record import run_id
 from core.secrets.reference import references
 from core.ship import entry_for_driver
 from core.text import short
-from core.workspace import recorded_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

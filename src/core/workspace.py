@@ -11,6 +11,7 @@ from core.artifacts import load
 from core.builtin.sqlite.active import active_stack
 from core.builtin.sqlite.connection import Database
 from core.builtin.sqlite.tracking import SqliteTrackingStore
+from core.caller import actor, client_data, recorded_options
 from core.context import Importing, compiling
 from core.errors import ConfigurationError, NotFoundError, StoreError
 from core.logs import read
@@ -21,7 +22,6 @@ from core.plugins.registry import Registry
 from core.settings import Settings, resolve
 from core.source import own_folder
 from core.stack import DEFAULT, Stack, open_stack
-from core.version import VERSION
 from core.view import RunView, Source
 
 TYPE_CHECKING = False
@@ -138,12 +138,18 @@ class Workspace:
     def owned(self) -> TrackingStore:
         """Where the owner of a run records it: the tracking store, and with a shared store its journal, too."""
         store = self.stack.artifact_store
-        self.tracking.trusted = {"", store.uri} if store.trusted else {""}
         if not store.shared:
-            return self.tracking
+            return self._vouching
         from core.builtin.journal.mirror import Mirrored  # start-up time: only for a store that others share
 
-        return Mirrored(self.tracking, store, self.journals)
+        return Mirrored(self._vouching, store, self.journals)
+
+    @property
+    def _vouching(self) -> TrackingStore:
+        """The tracking store, told whether pickles are loaded that others recorded in the stack's store."""
+        store = self.stack.artifact_store
+        self.tracking.trusted = {"", store.uri} if store.trusted else {""}
+        return self.tracking
 
     @property
     def journals(self) -> str:
@@ -396,8 +402,7 @@ class Workspace:
 
         with self:
             store = self.stack.artifact_store
-            self.tracking.trusted = {"", store.uri} if store.trusted else {""}
-            return vouched(self.tracking, digest, {store.uri: store.name})
+            return vouched(self._vouching, digest, {store.uri: store.name})
 
     def log(self, run: str, step: str, attempt: int) -> str:
         """What an attempt printed, with a line where much is left out; empty when it printed nothing."""
@@ -414,17 +419,6 @@ class Workspace:
             return parse(self.tracking.document(digest))
 
 
-def recorded_options(options: RunOptions) -> dict[str, Any]:
-    """What `core runs resume` must know of a call's options, as plain data; nothing where there are none."""
-    if not (options.no_cache or options.fail_fast or options.steps) and options.workers is None:
-        return {}
-    from core.compile.options import plain_option  # start-up time: few calls have options
-
-    no_cache = options.no_cache if isinstance(options.no_cache, bool) else sorted(options.no_cache)
-    data = {"no_cache": no_cache, "fail_fast": options.fail_fast, "steps": plain_option(options.steps)}
-    return {"options": {name: value for name, value in {**data, "workers": options.workers}.items() if value}}
-
-
 def _picture(graph: Graph, states: Mapping[str, str]) -> str:
     from core.draw import draw  # start-up time: only a notebook shows pictures
 
@@ -436,15 +430,3 @@ def workers_of(wanted: int) -> int:
     if wanted:
         return wanted
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def client_data() -> Mapping[str, str]:
-    """Python, platform and core of this process, for the record."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    return {"python": version, "platform": sys.platform, "core": VERSION, "program": sys.argv[0] if sys.argv else ""}
-
-
-def actor() -> str:
-    """`user@host` of this process."""
-    user = os.environ.get("USER") or os.environ.get("USERNAME") or str(getattr(os, "getuid", lambda: "")())
-    return f"{user}@{os.uname().nodename if hasattr(os, 'uname') else os.environ.get('COMPUTERNAME', '')}"

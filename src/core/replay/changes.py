@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from core.caller import client_data
 from core.digest.code import fingerprint
 from core.names import locate
 from core.plan.reasons import differences
-from core.workspace import client_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
