@@ -137,16 +137,16 @@ def make(means: Means, order: Order, nodes: Mapping[str, Sequence[str]], tell: C
         for group, builder in list(_groups(stack, order.orchestrators, nodes)):  # all are looked at before one is made
             try:
                 wish = Wish(
-                    {node: specs[node] for node in group},
-                    order.pipeline,
-                    order.image,
-                    stack.container_registry,
-                    builder,
-                    tuple(_at_work(stack, order)),
-                    means.home,
-                    means.secrets.resolve,
-                    order.run,
-                    order.past,
+                    specs={node: specs[node] for node in group},
+                    pipeline=order.pipeline,
+                    image=order.image,
+                    registry=stack.container_registry,
+                    builder=builder,
+                    components=tuple(_at_work(stack, order)),
+                    home=means.home,
+                    resolve=means.secrets.resolve,
+                    run=order.run,
+                    past=order.past,
                 )
                 made += ensure_images(wish, voice)
             finally:
