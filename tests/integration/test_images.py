@@ -205,8 +205,7 @@ def test_building_without_a_run_tells_digests_and_why(place: Place, project: Pat
 
 def test_no_engine_is_needed_once_the_environment_is_there(place: Place, project: Path, monkeypatch: Any):
     place.flow()()
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    builder = RegistryImageBuilder()
+    builder = RegistryImageBuilder(host="unix:///nowhere/docker.sock")
     monkeypatch.setattr(place.stack, "image_builder", builder)
     (project / "lib" / "helper.py").write_text("WORD = 'without'\n")
     assert place.flow()().steps["say"].outputs["output"].load() == "without"
