@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import docker
 import pytest
 
+from core.builtin.image_builders.buildkit import Buildkit
 from core.builtin.image_builders.engine import Engine
 from core.errors import InfrastructureError
 from core.ports.image_builder import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 RECIPE = Recipe("a" * 64, "FROM x", "base:1", "linux/amd64", {}, "", "")
 
@@ -28,7 +31,7 @@ RECIPE = Recipe("a" * 64, "FROM x", "base:1", "linux/amd64", {}, "", "")
     ],
 )
 def test_an_engine_that_went_away_is_told(ask: Callable[[Engine], Any], doing: str):
-    engine = Engine(docker.DockerClient(base_url="tcp://127.0.0.1:9", version="1.41"))
+    engine = Engine(docker.DockerClient(base_url="tcp://127.0.0.1:9", version="1.41"), "tcp://127.0.0.1:9")
     with pytest.raises(InfrastructureError, match=f"the Docker engine can't {doing}: .*refused"):
         ask(engine)
     engine.close()
@@ -39,4 +42,28 @@ def test_a_push_without_a_digest_is_none():
     api = SimpleNamespace(push=lambda *_, **__: iter([{"status": "Pushed"}]))
     client: Any = SimpleNamespace(images=images, api=api)
     with pytest.raises(InfrastructureError, match="can't push to b: it told no digest"):
-        Engine(client).push("a:1", "b", "2", None)
+        Engine(client, "").push("a:1", "b", "2", None)
+
+
+@pytest.mark.parametrize(("address", "told"), [("ssh://me@there", "ssh://me@there"), ("unix:///own.sock", "none")])
+def test_dockers_client_builds_on_the_same_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, told: str
+):
+    client = tmp_path / "docker"
+    client.write_text(CLIENT)
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr("core.builtin.image_builders.buildkit.address_of", lambda: "unix:///own.sock")
+    buildkit, said = Buildkit.find(address), list[str]()
+    assert buildkit is not None
+    assert buildkit.build("FROM x", {}, "", "linux/amd64", {}, said.append) == "sha256:made"
+    assert said == [told]
+
+
+CLIENT = """#!/bin/sh
+[ "$1" = --version ] && echo "Docker version 20.1" && exit
+echo "${DOCKER_HOST:-none}"
+while [ "$1" != --iidfile ]; do shift; done
+echo sha256:made > "$2"
+"""

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
+from core.builtin.docker_host import address_of
 from core.builtin.image_builders.verdict import build_error
 from core.model.value import Value
 
@@ -24,16 +25,13 @@ class Buildkit(Value):
 
     client: str
     """Path of the program."""
-    host: str
-    """What DOCKER_HOST is for it; empty for as it is."""
+    address: str
+    """Of the engine."""
 
     @classmethod
-    def find(cls, base_url: str, socket: str) -> Buildkit | None:
-        """A client on PATH whose BuildKit works; None when there is none, or it can't reach this engine."""
-        host = socket or ("" if base_url.startswith("http+docker") else re.sub("^https?", "tcp", base_url))
-        if not host:
-            return None  # a pipe of Windows, or SSH through the SDK
-        return next((cls(path, host) for path in _clients() if _can(path)), None)
+    def find(cls, address: str) -> Buildkit | None:
+        """A client on PATH whose BuildKit works, for the engine at `address`; None when there is none."""
+        return next((cls(path, address) for path in _clients() if _can(path)), None)
 
     def build(
         self,
@@ -62,7 +60,9 @@ class Buildkit(Value):
                 return file.read().strip()
 
     def _call(self, command: list[str], say: Callable[[str], None]) -> None:
-        environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": self.host}
+        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+        if self.address != address_of():  # else it finds the same engine by itself, and the certificates of a context
+            environment["DOCKER_HOST"] = self.address
         lines = []
         with subprocess.Popen(  # noqa: S603 - docker's own client
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"

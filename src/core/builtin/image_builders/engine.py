@@ -6,6 +6,7 @@ import io
 import os
 import tarfile
 from contextlib import contextmanager
+from functools import cached_property
 
 import docker
 from docker.errors import DockerException, ImageNotFound
@@ -48,14 +49,15 @@ def connect(host: str = "") -> Engine | None:
     except (DockerException, RequestException, OSError):
         client.close()
         return None
-    return Engine(client)
+    return Engine(client, address)
 
 
 class Engine:
     """One engine. Methods raise `InfrastructureError` when it fails, `ConfigurationError` for what can't be built."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
+    def __init__(self, client: docker.DockerClient, address: str) -> None:
         self._client = client
+        self._address = address
 
     def close(self) -> None:
         """Close the connection."""
@@ -158,9 +160,8 @@ class Engine:
         self, dockerfile: str, files: Mapping[str, bytes], folder: str, recipe: Recipe, say: Callable[[str], None]
     ) -> str:
         """Build one Dockerfile."""
-        buildkit = Buildkit.find(self._client.api.base_url, self._socket)
-        if buildkit is not None:
-            return buildkit.build(dockerfile, files, folder, recipe.platform, recipe.secrets, say)
+        if self._buildkit is not None:
+            return self._buildkit.build(dockerfile, files, folder, recipe.platform, recipe.secrets, say)
         if recipe.secrets:
             raise ConfigurationError(
                 f"build secrets {', '.join(map(repr, recipe.secrets))} need BuildKit, which docker's client here lacks",
@@ -169,12 +170,10 @@ class Engine:
         context = _context({**files, "Dockerfile": dockerfile.encode()}, folder)
         return self._through_sdk(context, recipe.platform, say)
 
-    @property
-    def _socket(self) -> str:
-        """What DOCKER_HOST would be for this engine."""
-        adapter = self._client.api.adapters.get("http+docker://")
-        path = getattr(adapter, "socket_path", "")
-        return f"unix://{path}" if path else ""
+    @cached_property
+    def _buildkit(self) -> Buildkit | None:
+        """BuildKit for this engine, where docker's client is here."""
+        return Buildkit.find(self._address)
 
     def _through_sdk(self, context: bytes, platform: str, say: Callable[[str], None]) -> str:
         lines: list[str] = []
