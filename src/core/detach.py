@@ -134,14 +134,14 @@ def detach(
         where = workspace.orchestrators(compiled.specs)
         prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
         workspace.conditions(merged, where)  # refuses a store that jobs can't reach
-        run = run_id()
-        made = _images(run, pipeline, workspace, compiled.specs, where, say)
-        images = {node: one.reference for one in made for node in one.steps}
-        image = images.pop(DRIVER, None)
         kept = stack.container_registry
         deadline, because = deadline_of([stack.artifact_store, *where.values(), *((kept,) if kept else ())])
         if because:
             say(f"the run has {(deadline - time.time()) / 60:.0f} minutes: {because}")
+        run = run_id()
+        made = _images(run, pipeline, workspace, compiled.specs, where, say)
+        images = {node: one.reference for one in made for node in one.steps}
+        image = images.pop(DRIVER, None)
         errand = Errand(
             run=run,
             pipeline=pipeline.id,
