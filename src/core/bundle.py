@@ -45,6 +45,8 @@ class Shipping(Value):
     """Bytes kept of what one attempt prints."""
     folders: tuple[str, ...] = ()
     """Folders of the driver's machine that jobs must see: those of a local store."""
+    secrets: tuple[str, ...] = ()
+    """What of the environment that orchestrators give to jobs must never be shown."""
 
 
 class Bundle(Value):
@@ -149,7 +151,7 @@ def unpack(data: bytes) -> Bundle:
         roots=tuple(fields["roots"]),
         secrets=tuple(fields["secrets"]),
         environment=fields["environment"] or NOTHING,
-        shipping=Shipping(**shipping)._replace(folders=tuple(shipping["folders"])),
+        shipping=Shipping(**shipping)._replace(folders=tuple(shipping["folders"]), secrets=tuple(shipping["secrets"])),
     )
 
 

@@ -147,7 +147,7 @@ class Attempt:
         """Perform it, record what became of it, and give the exit code."""
         bundle = self._bundle
         learn(bundle.environment)
-        for secret in bundle.secrets:
+        for secret in (*bundle.secrets, *bundle.shipping.secrets):
             add_secret(secret)
         streams = Streams(os.dup(1), os.dup(2))
         registry, store = _open(bundle)

@@ -54,6 +54,7 @@ def equipped(
             grace=settings.grace,
             log_limit=settings.log_limit,
             folders=folders,
+            secrets=tuple({found: None for one in jobs.values() for found in secrets_in(dict(one.environment))}),
         ),
         mailbox=JournalTrackingStore(conditions.store),
         secret=secret_of(settings.home),
@@ -118,5 +119,10 @@ def revealed(settings: Any) -> dict[str, Any]:
         if hasattr(value, "get_secret_value"):
             data[name] = value.get_secret_value()
             add_secret(data[name])
+    return {"settings": data, "secrets": secrets_in(data)}
+
+
+def secrets_in(data: dict[str, Any]) -> list[str]:
+    """What of plain data is masked in this process."""
     text = json.dumps(data).encode()
-    return {"settings": data, "secrets": [one for one in secrets() if Mask([one]).data(text) != text]}
+    return [one for one in secrets() if Mask([one]).data(text) != text]

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from core import mask
 from core.builtin.registries.settings import RegistrySettings
+from core.builtin.stores.local import LocalArtifactStore
 from core.builtin.stores.settings import FsspecSettings
 from core.entrypoint import open_component
+from core.model.spec import RunOptions
 from core.ship import revealed
+from core.stack import Stack
+from core.testing.orchestrator import ProcessOrchestrator
+from core.workspace import Workspace
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 WORD, LINE = "correct-horse-battery", 'a "quoted" line'
@@ -47,6 +54,19 @@ def test_secrets_of_settings_are_masked_where_they_travel_to(monkeypatch: pytest
     monkeypatch.setattr(mask, "_known", mask._Known())
     assert open_component(Registry(), "artifact_store", entry).settings == settings  # type: ignore[arg-type]
     assert mask.current().text(f"{WORD}, {LINE}") == "***, ***"
+
+
+def test_jobs_are_told_what_is_secret_in_their_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(mask, "_known", mask._Known())
+    mask.add_secret(WORD)
+    orchestrator, store = ProcessOrchestrator(), LocalArtifactStore(str(tmp_path / "store"))
+    orchestrator.environment = {"PHRASE": f"say {WORD}", "LEVEL": "high"}
+    monkeypatch.setattr(Workspace, "stack", Stack("process", orchestrator, store))
+    with Workspace() as workspace:
+        conditions = workspace.conditions(RunOptions(), {"process": orchestrator})
+    orchestrator.close()
+    assert conditions.shipping is not None
+    assert conditions.shipping.secrets == (WORD,)
 
 
 def test_a_password_that_was_given_as_it_is_is_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

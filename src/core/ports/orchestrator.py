@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from core.model.nothing import NOTHING
 from core.ports.component import Component
 
 TYPE_CHECKING = False
@@ -44,6 +45,8 @@ class Orchestrator(Component, ABC):
     """Whether its jobs can be given folders of this machine, see `Job.folders`."""
     python: tuple[str, ...] = ("python",)
     """How its jobs start Python."""
+    environment: Mapping[str, str] = NOTHING
+    """Variables that its jobs get, beside their own: what of them is secret is masked there."""
 
     def moved(self) -> Any:
         """Settings with which a driver that is a job of it, or of another orchestrator, reaches what this one reaches.

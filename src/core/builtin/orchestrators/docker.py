@@ -54,7 +54,7 @@ class DockerOrchestrator(Orchestrator):
             settings = DockerSettings()
         super().__init__(settings)
         self.slots = settings.slots or os.cpu_count() or 1
-        self.image, self.engine = settings.image, address_of(settings.host)
+        self.image, self.environment, self.engine = settings.image, settings.environment, address_of(settings.host)
         self.folders = self.engine.startswith(("unix://", "npipe://", "/"))  # the engine is this machine's
         self._engine: Any = None
         self._over: dict[str, JobState] = {}  # jobs whose containers were removed here
