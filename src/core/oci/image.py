@@ -160,8 +160,9 @@ def _chosen(index: Manifest, platform: str, name: str) -> str:
 
 
 def misfit(name: str, offered: list[str], platform: str) -> ConfigurationError:
-    """The error for an image that does not run on `platform`; `offered` are those that it is for."""
+    """The error for an image that does not run on `platform`; `offered` are those that it is for, as far as known."""
+    known = f"; it is for {', '.join(offered)}" if offered else ""
     return ConfigurationError(
-        f"image {name} is not for {platform}; it is for {', '.join(offered) or 'no platform that it names'}",
+        f"image {name} is not for {platform}{known}",
         'choose another base image, or say what the stack runs on: ImageSettings(platform="linux/amd64")',
     )

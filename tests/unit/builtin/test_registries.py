@@ -77,6 +77,7 @@ class TestDockersOwnLogin(ContainerRegistrySuite):
         (GitLabRegistry, "group/project", "registry.gitlab.com/group/project"),
         (GitLabRegistry, "gitlab.example.com:5050/group", "gitlab.example.com:5050/group"),
         (OciRegistry, "https://example.com/team/", "example.com/team"),
+        (OciRegistry, "http://localhost:5000/team", "localhost:5000/team"),
     ],
 )
 def test_addresses(flavor: type[OciRegistry], uri: str, whole: str) -> None:
@@ -84,6 +85,12 @@ def test_addresses(flavor: type[OciRegistry], uri: str, whole: str) -> None:
     assert registry.uri == whole
     assert registry.repository("app") == f"{whole}/app"
     assert registry.resource_id() == whole.partition("/")[0]
+
+
+def test_plain_http_is_said_with_its_setting() -> None:
+    with pytest.raises(ValidationError, match=r"write example\.com/team, with --insecure where that is meant"):
+        RegistrySettings(uri="http://example.com/team")
+    assert RegistrySettings(uri="http://example.com/team", insecure=True).uri == "example.com/team"
 
 
 @pytest.mark.parametrize("settings", [{"username": "me"}, {"password": "x"}, {"uri": "Upper Case"}, {"usrname": "me"}])
