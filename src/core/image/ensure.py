@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import sha256
 from time import perf_counter
 
+from core.beside import Beside
 from core.errors import InfrastructureError
 from core.image.base import pinned
 from core.image.files import select
@@ -20,7 +21,6 @@ from core.image.remember import Memory, settled
 from core.image.requirements import find_requirements
 from core.image.wheel import package, package_of
 from core.model.value import Value
-from core.oci.beside import Beside
 from core.oci.media import to_json
 from core.ports.image_builder import Code
 from core.text import amount, first_line

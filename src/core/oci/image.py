@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
+from core.beside import Beside
 from core.errors import ConfigurationError
 from core.model.nothing import NOTHING
 from core.model.value import Value
-from core.oci.beside import Beside
 from core.oci.media import DOCKER_LAYER, OCI_LAYER, Blob, Manifest, digest_of, to_json
 
 TYPE_CHECKING = False

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.beside import Beside
 from core.errors import AuthenticationError, InfrastructureError
 from core.image.layer import pack
 from core.oci import http
 from core.oci import repository as module
-from core.oci.beside import Beside
 from core.oci.http import Http
 from core.oci.image import Changes, Layer, publish, read_image
 from core.oci.media import digest_of
