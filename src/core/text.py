@@ -82,10 +82,15 @@ def readable(plain: object) -> str:
 
 def closest(name: str, known: Iterable[object]) -> str:
     """`"; did you mean 'x'?"` with the name among `known` that is most like `name`, or the empty string."""
+    close = nearest(name, known)
+    return f"; did you mean {close!r}?" if close else ""
+
+
+def nearest(name: str, known: Iterable[object]) -> str:
+    """The name among `known` that is most like `name`; empty when none is like it."""
     from difflib import get_close_matches  # start-up time: only an error needs it
 
-    close = get_close_matches(name, [str(item) for item in known], 1, 0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return next(iter(get_close_matches(name, [str(item) for item in known], 1, 0.5)), "")
 
 
 def iso(at: float | None) -> str | None:

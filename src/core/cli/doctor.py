@@ -203,9 +203,8 @@ def _plugins(settings: Settings) -> Iterator[Finding]:
             yield Finding("plugin", "problem", detail, hint)
         else:
             yield Finding("plugin", "ok", f"{plugin.name} ({plugin.distribution}) is {plugin.state}")
-    for trouble in registry.troubles():
-        if "is set aside" not in trouble:
-            yield Finding("plugin", "problem", trouble, "uninstall one of them, or name it in CORE_PLUGINS_BLOCK")
+    for double in registry.doubles():
+        yield Finding("plugin", "problem", double, "uninstall one of them, or name it in CORE_PLUGINS_BLOCK")
 
 
 def _integrations(settings: Settings) -> Iterator[Finding]:

@@ -149,11 +149,16 @@ class Registry:
 
     def troubles(self) -> list[str]:
         """Why a flavor or a connector type that one looks for may be missing, or can't be used; a line each."""
+        doubles = self.doubles()  # asks every plugin: then the broken ones are known
+        told = [f"plugin {b.name!r} ({b.distribution}) is set aside: {b.error}" for b in self._plugins.broken]
+        return told + doubles
+
+    def doubles(self) -> list[str]:
+        """Flavors and connector types that several distributions claim, so that nobody can use them; a line each."""
         flavors = self._all_flavors().items()
         every = [(f"flavor {name!r} of {kind.replace('_', ' ')}", offers) for (kind, name), offers in flavors]
         every += [(f"service connector type {name!r}", offers) for name, offers in self._all_connectors().items()]
-        told = [f"plugin {b.name!r} ({b.distribution}) is set aside: {b.error}" for b in self._plugins.broken]
-        return told + [str(_twice(offers, what).message) for what, offers in every if len(offers) > 1]
+        return [str(_twice(offers, what).message) for what, offers in every if len(offers) > 1]
 
     def _all_flavors(self) -> dict[tuple[str, str], list[Offer]]:
         if self._flavors is None:

@@ -12,7 +12,7 @@ from core.errors import ConfigurationError, CoreError, PluginError, UsageError
 from core.names import locate
 from core.secrets.reference import MARK, references, refers
 from core.stack.entries import command, shown
-from core.text import closest
+from core.text import closest, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def from_texts(cls: Any, texts: Mapping[str, str | None]) -> dict[str, Any]:
 
 def _from_text(name: str, text: str | None, field: FieldInfo | None) -> Any:
     if text is None:
-        if field is not None and "bool" not in str(field.annotation):
+        if field is not None and bool not in (field.annotation, *get_args(field.annotation)):
             raise UsageError(f"--{name} has no value", f"write --{name}=VALUE, a {_type(field.annotation)}")
         return "true"
     if field is None or field.annotation is str or text[:1] not in {"{", "["} or text.startswith(MARK):
@@ -121,8 +121,8 @@ def validate(entry: ComponentEntry, cls: Any, settings: Mapping[str, Any]) -> Ba
         made = model.model_validate(dict(settings))
     except ValidationError as error:
         items = error.errors(include_url=False, include_context=False)
-        unknown = [closest(str(item["loc"][0]), model.model_fields) for item in items if item["type"] == UNKNOWN]
-        meant = [item for item in items if item["type"] == "missing" and repr(item["loc"][-1]) in "".join(unknown)]
+        unknown = [nearest(str(item["loc"][0]), model.model_fields) for item in items if item["type"] == UNKNOWN]
+        meant = [item for item in items if item["type"] == "missing" and item["loc"][-1] in unknown]
         told = [_told(entry, model, item) for item in items if item not in meant]
         hint = f"`{command(entry.kind)} flavor describe {entry.flavor}` tells its settings"
         raise ConfigurationError("; ".join(told), hint) from None  # its own text holds what was given, secrets too
