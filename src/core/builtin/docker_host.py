@@ -23,20 +23,39 @@ def sdk_options(address: str) -> dict[str, Any]:
     """`base_url` and, where the engine wants certificates, `tls`; raises what the SDK does when those are missing."""
     if not address.startswith(("tcp://", "https://")):
         return {"base_url": address}
-    context = None if os.environ.get("DOCKER_HOST") else _context()
-    if context is not None and context.Host == address and context.TLSConfig is not None:
+    context = _context_at(address)
+    if context is not None and context.TLSConfig is not None:
         return {"base_url": address, "tls": context.TLSConfig}
     from docker.utils import kwargs_from_env  # an optional library
 
     return dict(kwargs_from_env(environment={**os.environ, "DOCKER_HOST": address}))
 
 
+def client_variables(address: str) -> dict[str, str]:
+    """What lets docker's own client reach it: nothing where its context does, with the certificates that it has."""
+    return {"DOCKER_HOST": address} if _context_at(address) is None else {}
+
+
+def wants_certificates(address: str) -> bool:
+    """Whether only a machine that has certificates can reach it."""
+    context = _context_at(address)
+    return bool(os.environ.get("DOCKER_TLS_VERIFY")) or (context is not None and context.TLSConfig is not None)
+
+
+def _context_at(address: str) -> Any:
+    """Docker's current context where it is the one at `address`, else None."""
+    context = None if os.environ.get("DOCKER_HOST") else _context()
+    return context if context is not None and context.Host == address else None
+
+
 def _context() -> Any:
     """Docker's current context, None for its default one or where it can't be read."""
     folder = os.environ.get("DOCKER_CONFIG") or os.path.join(os.path.expanduser("~"), ".docker")
     try:
-        with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
-            name = json.load(file).get("currentContext") or "default"
+        name = os.environ.get("DOCKER_CONTEXT")
+        if not name:
+            with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+                name = json.load(file).get("currentContext") or "default"
         if name == "default":
             return None
         from docker.context import ContextAPI  # an optional library, and a slow one

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import docker
 import pytest
 
-from core.builtin.docker_host import SOCKET, address_of, sdk_options
+from core.builtin.docker_host import SOCKET, address_of, client_variables, sdk_options, wants_certificates
 from core.builtin.orchestrators.docker import DockerOrchestrator
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Docker's configuration: none yet."""
-    for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     return tmp_path
@@ -42,8 +42,18 @@ def test_the_current_context_counts_for_orchestrators_too(folder: Path, monkeypa
     assert address_of() == SOCKET  # there is none of that name
     meta = folder / "contexts" / "meta" / sha256(b"mine").hexdigest()
     meta.mkdir(parents=True)
-    about = {"Name": "mine", "Metadata": {}, "Endpoints": {"docker": {"Host": "unix:///run/mine.sock"}}}
+    about = {"Name": "mine", "Metadata": {}, "Endpoints": {"docker": {"Host": "tcp://mine:2376"}}}
     (meta / "meta.json").write_text(json.dumps(about))
-    assert DockerOrchestrator().engine == address_of() == "unix:///run/mine.sock"
+    assert DockerOrchestrator().engine == address_of() == "tcp://mine:2376"
+    certificates = folder / "contexts" / "tls" / meta.name / "docker"
+    certificates.mkdir(parents=True)
+    for name in ("ca", "cert", "key"):
+        (certificates / f"{name}.pem").touch()
+    assert sdk_options("tcp://mine:2376")["tls"].cert == (f"{certificates}/cert.pem", f"{certificates}/key.pem")
+    assert wants_certificates("tcp://mine:2376")
+    assert client_variables("tcp://mine:2376") == {}
+    assert client_variables("tcp://other:1") == {"DOCKER_HOST": "tcp://other:1"}
+    monkeypatch.setenv("DOCKER_CONTEXT", "default")
+    assert address_of() == SOCKET
     monkeypatch.setenv("DOCKER_HOST", "tcp://there:1")
     assert (address_of(), address_of("tcp://other:1")) == ("tcp://there:1", "tcp://other:1")

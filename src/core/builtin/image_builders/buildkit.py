@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
-from core.builtin.docker_host import address_of
+from core.builtin.docker_host import client_variables
 from core.builtin.image_builders.verdict import build_error
 from core.model.value import Value
 
@@ -60,9 +60,7 @@ class Buildkit(Value):
                 return file.read().strip()
 
     def _call(self, command: list[str], say: Callable[[str], None]) -> None:
-        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
-        if self.address != address_of():  # else it finds the same engine by itself, and the certificates of a context
-            environment["DOCKER_HOST"] = self.address
+        environment = {**os.environ, "DOCKER_BUILDKIT": "1", **client_variables(self.address)}
         lines = []
         with subprocess.Popen(  # noqa: S603 - docker's own client
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import ClassVar
 
-from core.builtin.docker_host import address_of, sdk_options
+from core.builtin.docker_host import address_of, sdk_options, wants_certificates
 from core.builtin.orchestrators.docker_config import NAMES, container_config, container_name
 from core.errors import ConfigurationError, ImageUnavailable, InfrastructureError, MissingDependencyError
 from core.model.job import JobCause, JobHandle, JobPhase, JobState
@@ -81,7 +81,7 @@ class DockerOrchestrator(Orchestrator):
 
     def moved(self) -> Any:
         """The same engine, by its address."""
-        if not self.engine.startswith("unix://") and os.environ.get("DOCKER_TLS_VERIFY"):
+        if not self.engine.startswith("unix://") and wants_certificates(self.engine):
             raise ConfigurationError(
                 f"orchestrator {self.name!r}: the Docker engine at {self.engine} wants certificates of this machine, "
                 "which a driver in a container has not",
