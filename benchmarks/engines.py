@@ -89,7 +89,7 @@ def started(bench: Bench) -> Iterator[Place]:
 
 
 def _place(bench: Bench, registry: str, docker: str, base: str) -> Place:
-    found = Buildkit.find("", docker)
+    found = Buildkit.find(docker)
     if found is None:
         raise BenchmarkError("no docker client here has BuildKit")
     place = Place(bench.folder / "project", bench.home(), registry, docker, base, found.client)

@@ -10,11 +10,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from traceback import format_exc
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import HERE, Bench, BenchmarkError, Figure
 from benchmarks.rows import ROWS
-from benchmarks.table import machine, table, to_data
+from benchmarks.table import machine, table, to_data, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,13 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 found = ROWS[name](
                     Bench(min(chosen.runs, 3) if chosen.quick else chosen.runs, chosen.quick, Path(folder))
                 )
-        except BenchmarkError as error:
+        except Exception as error:  # noqa: BLE001 - what a row breaks on must not cost the figures of the others
             failed = True
-            sys.stderr.write(f"{name}: failed: {error}\n")
+            sys.stderr.write(f"{name}: failed: {error if isinstance(error, BenchmarkError) else format_exc()}\n")
             continue
         figures += found
-        sys.stderr.write(f"{name}: {time.perf_counter() - began:.0f} s\n")
+        said = (f"{figure.name} {verdict(figure)}" for figure in found)
+        sys.stderr.write(f"{name}: {time.perf_counter() - began:.0f} s: {'; '.join(said)}\n")
+        chosen.json.write_text(json.dumps([to_data(figure) for figure in figures], indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(table(figures))
-    chosen.json.write_text(json.dumps([to_data(figure) for figure in figures], indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(f"{chosen.json}, load average {os.getloadavg()[0]:.1f}, {platform.node()}\n")
     return int(failed or any(figure.holds(figure.budget) is False for figure in figures))

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=5)
     chosen = parser.parse_args(arguments)
     sys.stdout.write(f"{machine()}\n")
-    rows = [HEAD]
+    rows: list[tuple[str, ...]] = [HEAD]
     with tempfile.TemporaryDirectory(prefix="core-side-") as folder:
         bench = Bench(chosen.runs, quick=False, folder=Path(folder))
         for kind in chosen.kinds or KINDS:

@@ -63,20 +63,31 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     limits = [
         f"{sign} {_number(limit)}{unit}" if limit is not None else "" for limit in (figure.budget, figure.moonshot)
     ]
-    met = {None: "", True: "met", False: "MISSED"}[figure.holds(figure.budget)]
-    if figure.holds(figure.moonshot):
-        met += ", moonshot"
-    ratio = f"{_number(figure.ratio)} x" if figure.ratio is not None else ""
     return (
         figure.name,
         _number(figure.value),
         figure.unit,
         _number(figure.reference),
         figure.against,
-        ratio,
+        _ratio(figure),
         *limits,
-        met,
+        _met(figure),
     )
+
+
+def verdict(figure: Figure) -> str:
+    """One figure without its limits, for whoever waits."""
+    words = (_number(figure.value), figure.unit, _ratio(figure), _met(figure))
+    return " ".join(filter(None, words))
+
+
+def _ratio(figure: Figure) -> str:
+    return f"{_number(figure.ratio)} x" if figure.ratio is not None else ""
+
+
+def _met(figure: Figure) -> str:
+    met = {None: "", True: "met", False: "MISSED"}[figure.holds(figure.budget)]
+    return f"{met}, moonshot" if figure.holds(figure.moonshot) else met
 
 
 def _number(value: float | None) -> str:

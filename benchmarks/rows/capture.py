@@ -21,9 +21,9 @@ def printed(bench: Bench) -> list[Figure]:
     """The same in a worker, whose output goes through a pipe: two processes beside each other, so wall time counts, too."""
     mine, plain, extra, name = _compared(bench, workers=2)
     name += " in a worker"
-    wall = [values(side, lambda cost: cost.wall) for side in (mine, plain)]
+    ours, theirs = (values(side, lambda cost: cost.wall) for side in (mine, plain))
     return [
-        figure(name, *wall, "s wall", against="script > file", budget=1.3, moonshot=1.1),
+        figure(name, ours, theirs, "s wall", against="script > file", budget=1.3, moonshot=1.1),
         figure(f"{name}: CPU", values(mine), values(plain), "s CPU", against="script > file"),
         Figure(f"{name}: memory", extra, "MB more", measure="value", budget=50),
     ]

@@ -37,7 +37,7 @@ def small(bench: Bench) -> list[Figure]:
     with _aws() as aws, FaultProxy(aws.endpoint) as proxy:
         proxy.fail(Fault(delay=FAR))
         for size in (1024, 32 * 1024):
-            rounds = _measured(bench, "small", aws, proxy.url, min(bench.runs, 2), size, count)
+            rounds = _measured(bench, "small", aws, proxy.url, min(bench.runs, 3), size, count)
             found += _both(rounds, f"{count:,} of {size // 1024} kB", 0.2, f"s3fs in a loop, {1000 * FAR:.0f} ms away")
     return found
 

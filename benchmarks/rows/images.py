@@ -96,7 +96,7 @@ def layer(bench: Bench) -> list[Figure]:
     for _ in range(bench.runs + 1):
         began = time.perf_counter()
         with closing(tempfile.TemporaryFile(dir=bench.folder)) as out:
-            write_layer(select(str(folder)).files, "app", out)  # type: ignore[arg-type]
+            write_layer(select(str(folder)).files, "app", out)
         ours.append(time.perf_counter() - began)
         began = time.perf_counter()
         subprocess.run(PIPE, shell=True, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S602

@@ -56,19 +56,21 @@ class Bucket:
         return there, back
 
     def loop(self, value):
-        """Seconds of putting and of getting one after another."""
+        """Seconds of putting and of getting one after another: of a tenth of them, times ten."""
+        tenth = value[::10]
+        share = len(value) / len(tenth)
 
         def put():
-            for number, item in enumerate(value):
+            for number, item in enumerate(tenth):
                 self.plain.pipe_file(f"{self.name}/plain/{number}", item.tobytes())
 
         def get():
-            return [np.frombuffer(self.plain.cat_file(f"{self.name}/plain/{number}")) for number in range(len(value))]
+            return [np.frombuffer(self.plain.cat_file(f"{self.name}/plain/{number}")) for number in range(len(tenth))]
 
         there, _ = timed(put)
         back, again = timed(get)
-        assert all(map(np.array_equal, again, value))
-        return there, back
+        assert all(map(np.array_equal, again, tenth))
+        return there * share, back * share
 
     def empty(self):
         """Remove what both left."""
