@@ -7,6 +7,7 @@ import os
 import sys
 import sysconfig
 from collections import Counter
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from core.builtin.orchestrators.settings import DockerSettings
 from core.builtin.stores.local import LocalArtifactStore
 from core.errors import ImageUnavailable, InfrastructureError
 from core.model.job import Job
+from core.schedule.work import Yard
 from core.stack import Stack
 from core.testing.suites.orchestrator import OrchestratorSuite
 from core.testing.suites.runs import SHAPES, RunSuite
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 FULL = os.environ.get("CORE_FAULTS") == "1"
 """Whether the whole suite of runs is wanted (`make test-faults`) or the part that each change plays."""
 HERE = os.path.dirname(__file__)
+MISSING = "localhost:1/nobody/nothing@sha256:" + "0" * 64
 sys.path.append(HERE)
 flows: Any = import_module("jobs_flow")
 
@@ -128,9 +131,50 @@ def test_failures_are_told_apart() -> None:
 
 
 def test_an_image_that_is_not_there(docker: DockerOrchestrator, tmp_path: Path) -> None:
-    job = Job(f"{tmp_path}/none", ("python",), image="localhost:1/nobody/nothing@sha256:" + "0" * 64)
+    job = Job(f"{tmp_path}/none", ("python",), image=MISSING)
     with pytest.raises(ImageUnavailable, match="can't be pulled"):
         docker.launch(job)
+
+
+def attempts() -> list[tuple[str, str]]:
+    """What became of each attempt of a step whose own failures are final and the infrastructure's are not."""
+    retry = flows.Retry(attempts=1, delay=0.01, infrastructure=1)
+
+    @pipeline
+    def flow() -> None:
+        flows.work.with_options(retry=retry)([1])
+
+    try:
+        run = flow()
+    except RunFailed as error:
+        run = error.run
+    return [(attempt.state, (attempt.error or {}).get("type", "")) for attempt in run.steps["work"].attempts]
+
+
+def test_an_image_that_comes_late(stack: DockerOrchestrator, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, pull = stack.image, stack._pull
+
+    def late(client: Any, image: str) -> None:
+        stack.image = there
+        pull(client, image)
+
+    monkeypatch.setattr(stack, "_pull", late)
+    stack.image = MISSING
+    assert attempts() == [("failed", "ImageUnavailable"), ("completed", "")]
+
+
+def test_an_image_that_never_comes(stack: DockerOrchestrator) -> None:
+    stack.image = MISSING
+    assert attempts() == 2 * [("failed", "ImageUnavailable")]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_engine_that_stays_away(stack: DockerOrchestrator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    away = DockerOrchestrator(DockerSettings(host=f"unix://{tmp_path}/none.sock", image=stack.image))
+    monkeypatch.setattr(Workspace, "stack", Stack("away", away, Workspace.stack.artifact_store))
+    monkeypatch.setattr("core.schedule.work.Yard", partial(Yard, patience=0.3))
+    assert attempts() == 2 * [("failed", "InfrastructureError")]
+    gc.collect()  # the SDK does not close the socket that it could not connect
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
