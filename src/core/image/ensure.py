@@ -144,11 +144,17 @@ class _Work:
         ahead += [] if settings.dockerfile else [Beside(lambda: self.pin(base_of(settings)))]
         packed = self.packed(settings)
         requirements = self.requirements(settings)
+
+        def looked() -> tuple[Recipe, Mapping[str, str], str]:
+            recipe, parts = make_recipe(settings, requirements, self.packages, self.project.root, self.pin)
+            return recipe, parts, "" if packed.known else self.find(_name(recipe))  # of known files all may be there
+
+        looking = Beside(looked)
         if not packed.known:
             self.pack(packed)
         for each in ahead:
             each.result()
-        recipe, parts = make_recipe(settings, requirements, self.packages, self.project.root, self.pin)
+        recipe, parts, below = looking.result()
         key, tag = self.names(recipe, packed.known)
         found = packed.known and (self._past.get(key) or self.find(tag))
         if not found and packed.known != self.pack(packed).diff_id:
@@ -160,18 +166,18 @@ class _Work:
         else:
             name = f"{self.project.root} {self.wish.pipeline} {nodes[0]}"
             changed = self.memory.changes(name, parts)
-            base, environment = self.environment(recipe, changed, settings, requirements.origin)
+            base, environment = self.environment(recipe, below, changed, settings, requirements.origin)
             self.memory.note(name, parts)
             found, top = self.top(base, tag, packed)
         left_out = packed.selection.left_out
         return Made(found, nodes, environment, top, requirements.origin, left_out, base=recipe.base, key=key)
 
     def environment(
-        self, recipe: Recipe, changed: Sequence[str], settings: ImageSettings, origin: str
+        self, recipe: Recipe, found: str, changed: Sequence[str], settings: ImageSettings, origin: str
     ) -> tuple[str, Part]:
-        """The environment's reference, built unless somebody did before; `changed` are the parts that are new."""
+        """The environment's reference, built unless it is `found` or was built before; `changed` are its new parts."""
         clock, tag = _Clock(), _name(recipe)
-        found = self.find(tag)
+        found = found or self.find(tag)
         if found:
             return found, Part(tag, "reused", "unchanged" if not changed else "built before", clock.seconds)
         why = f"{' and '.join(changed)} changed" if changed else "not built before"

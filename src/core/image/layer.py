@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 USER = 1000
 """Number of the user and group that own the files: the one that containers run as."""
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 """Bytes that are compressed on their own: fixed, so that the number of cores changes no byte."""
 PIECE = 4 << 20
 """Bytes of a large file that are read at a time."""

@@ -46,6 +46,7 @@ class Http:
         self._tries = tries
         self._timeout = Timeout(connect=connect, read=read)
         self._pools: dict[str, urllib3.PoolManager] = {}
+        self._proxies: dict[tuple[str, str], str] = {}
 
     def close(self) -> None:
         """Close all connections."""
@@ -81,7 +82,10 @@ class Http:
     def _pool(self, url: str) -> urllib3.PoolManager:
         """Through the proxy that the environment names for this host, if any."""
         parts = urllib3.util.parse_url(url)
-        proxy = "" if proxy_bypass(parts.host or "") else getproxies().get(parts.scheme or "", "")
+        scheme, host = parts.scheme or "", parts.host or ""
+        if (scheme, host) not in self._proxies:
+            self._proxies[scheme, host] = "" if proxy_bypass(host) else getproxies().get(scheme, "")
+        proxy = self._proxies[scheme, host]
         if proxy not in self._pools:
             self._pools[proxy] = urllib3.ProxyManager(proxy, maxsize=4) if proxy else urllib3.PoolManager(maxsize=4)
         return self._pools[proxy]

@@ -127,10 +127,21 @@ def publish(
     if source is not None:
         for blob in image.manifest.layers:
             bring(repository, blob, source)
-    config, manifest = derived(image, layer, changes)
-    sent = Beside(lambda: repository.upload_bytes(config))
+    return cover(repository, image, layer, Beside(lambda: send_layer(repository, layer, file)), changes, tag)
+
+
+def send_layer(repository: Repository, layer: Layer, file: BinaryIO) -> None:
+    """Make sure that `repository` has the layer, whose bytes are in `file`."""
     if not repository.has(layer.digest):
         repository.upload(layer.digest, file, layer.size)
+
+
+def cover(
+    repository: Repository, image: Image, layer: Layer, sent: Beside[None], changes: Changes, tag: str
+) -> Manifest:
+    """Put `image`, whose own layers `repository` has, with `layer` on top under `tag`, once the layer is `sent`."""
+    config, manifest = derived(image, layer, changes)
+    repository.upload_bytes(config)
     sent.result()
     digest = repository.put_manifest(manifest, image.manifest.media_type, tag)
     return Manifest(json.loads(manifest), digest, image.manifest.media_type)

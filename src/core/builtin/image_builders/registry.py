@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from core.beside import Beside
 from core.errors import ConfigurationError
 from core.image.base import login_for
-from core.oci.image import Changes, Layer, publish, read_image
+from core.oci.image import Changes, Layer, cover, read_image, send_layer
 from core.oci.reference import parse_reference
 from core.oci.repository import Repository
 from core.ports.image_builder import ImageBuilder
@@ -66,10 +67,11 @@ class RegistryImageBuilder(ImageBuilder):
         registry = _given(registry)
         repository, reference = self._repository(registry), parse_reference(environment)
         registry.ensure(self.repository)
-        image = read_image(repository, reference.version, "")
         layer = Layer(code.diff_id, code.digest, code.size)
+        sent = Beside(lambda: send_layer(repository, layer, code.file))
+        image = read_image(repository, reference.version, "")
         changes = Changes(code.environment, code.labels, code.workdir, "core: code")
-        made = publish(repository, image, None, layer, code.file, changes, tag)
+        made = cover(repository, image, layer, sent, changes, tag)
         return str(repository.reference.at(made.digest))
 
     def close(self) -> None:
