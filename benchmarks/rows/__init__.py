@@ -21,6 +21,7 @@ ROWS = {
     "hello": startup.hello,
     "chain": startup.chain,
     "cached": startup.cached,
+    "job": startup.job,
     "step": steps.step,
     "compile": steps.compiled,
     "noop": steps.noop,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import PYTHON, REFERENCES, WORK, Bench, Cost, Figure, cost, emptied, figure, in_turn, values
+from core.bundle import START
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +69,23 @@ def cached(bench: Bench) -> list[Figure]:
         2 * bench.runs, lambda _: _core(bench, "chain", home, 1), lambda _: _floor(bench, "chain", files, 1)
     )
     return [figure("100 cached steps", values(ours), values(floor), "ms CPU", 1000, against="floor, cached")]
+
+
+def job(bench: Bench) -> list[Figure]:
+    """What runs in a container, beginning to end, for a step that does nothing in a module that imports NumPy."""
+    home, bundles = bench.home(), bench.home()
+    runs = 2 * bench.runs
+    cost(bench, [PYTHON, WORK / "job.py", bundles, runs + 1], home=home)
+    where = f"import sys; sys.path.insert(0, {str(WORK)!r})"
+    ours, bare = in_turn(
+        runs,
+        lambda number: cost(
+            bench, [PYTHON, "-c", f"import os; os.environ['CORE_BUNDLE'] = {str(bundles / str(number))!r}; {START}"]
+        ),
+        lambda _: cost(bench, [PYTHON, "-c", f"{where}; import job"]),
+    )
+    against = "Python and the user's imports"
+    return [figure("a step as a job", values(ours), values(bare), "ms CPU", 1000, against=against, budget=1.5)]
 
 
 def _core(bench: Bench, work: str, home: Path, number: int) -> Cost:
