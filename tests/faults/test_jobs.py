@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,12 +149,11 @@ class Mortal:
 
 
 @pytest.fixture
-def mortal(
-    tmp_path: Path, docker_engine: DockerEngine
-) -> Iterator[Mortal]:  # the other one tells whether there can be any
-    engine = Mortal(tmp_path / "engine")
-    yield engine
-    engine.end()
+def mortal(docker_engine: DockerEngine) -> Iterator[Mortal]:  # the other one tells whether there can be any
+    with tempfile.TemporaryDirectory(prefix="core-mortal-") as folder:  # short: paths of sockets must be
+        engine = Mortal(Path(folder, "engine"))
+        yield engine
+        engine.end()
 
 
 @pytest.mark.skipif(not harness.FULL, reason="CORE_FAULTS=1 plays the whole table")
