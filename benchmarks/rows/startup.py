@@ -8,6 +8,7 @@ from benchmarks.harness import PYTHON, REFERENCES, WORK, Bench, Cost, Figure, co
 from core.bundle import START
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 APART = 1_000_000
@@ -73,19 +74,22 @@ def cached(bench: Bench) -> list[Figure]:
 
 def job(bench: Bench) -> list[Figure]:
     """What runs in a container, beginning to end, for a step that does nothing in a module that imports NumPy."""
-    home, bundles = bench.home(), bench.home()
-    runs = 2 * bench.runs
-    cost(bench, [PYTHON, WORK / "job.py", bundles, runs + 1], home=home)
+    start = jobs(bench, 2 * bench.runs, 0)
     where = f"import sys; sys.path.insert(0, {str(WORK)!r})"
     ours, bare = in_turn(
-        runs,
-        lambda number: cost(
-            bench, [PYTHON, "-c", f"import os; os.environ['CORE_BUNDLE'] = {str(bundles / str(number))!r}; {START}"]
-        ),
+        2 * bench.runs,
+        lambda number: cost(bench, [PYTHON, "-c", start(number)]),
         lambda _: cost(bench, [PYTHON, "-c", f"{where}; import job"]),
     )
     against = "Python and the user's imports"
     return [figure("a step as a job", values(ours), values(bare), "ms CPU", 1000, against=against, budget=1.5)]
+
+
+def jobs(bench: Bench, runs: int, megabytes: int) -> Callable[[int], str]:
+    """Gives the Python code of the n-th of `runs` jobs, from 0, whose step prints `megabytes`; each can run once."""
+    bundles = bench.home()
+    cost(bench, [PYTHON, WORK / "job.py", bundles, runs + 1, megabytes], home=bench.home())
+    return lambda number: f"import os; os.environ['CORE_BUNDLE'] = {str(bundles / str(number))!r}; {START}"
 
 
 def _core(bench: Bench, work: str, home: Path, number: int) -> Cost:

@@ -1,4 +1,7 @@
-"""Bundles of jobs that nobody runs yet: `job.py FOLDER COUNT` writes COUNT files into FOLDER, named by their numbers."""
+"""Bundles of jobs that nobody runs yet: `job.py FOLDER COUNT MEGABYTES` writes COUNT files into FOLDER, named by numbers.
+
+The step of each prints MEGABYTES in lines of 100 bytes.
+"""
 
 import sys
 from pathlib import Path
@@ -9,17 +12,20 @@ from core import RunFailed, pipeline, step
 
 
 @step
-def one(x: int) -> int:
-    return int(np.int64(x) + 1)
+def talk(megabytes: int, number: int) -> int:
+    line = "x" * 99
+    for _ in range(megabytes * 10_000):
+        print(line)
+    return int(np.int64(number) + 1)
 
 
 @pipeline
-def jobs(count: int) -> None:
+def jobs(count: int, megabytes: int) -> None:
     for number in range(count):
-        one(number)
+        talk(megabytes, number)
 
 
-def main(folder: Path, count: int) -> None:
+def main(folder: Path, count: int, megabytes: int) -> None:
     from core.errors import ConfigurationError
     from core.stack import Stack
     from core.testing.orchestrator import ProcessOrchestrator
@@ -38,11 +44,11 @@ def main(folder: Path, count: int) -> None:
     Keeper.slots = 1
     Workspace.stack = Stack("jobs", Keeper(), Workspace().stack.artifact_store)
     try:
-        jobs(count)
+        jobs(count, megabytes)
     except RunFailed:
         return
 
 
 if __name__ == "__main__":
     sys.modules["job"] = sys.modules["__main__"]
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

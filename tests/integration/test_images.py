@@ -184,6 +184,28 @@ def test_a_resumed_run_asks_no_tag_again(place: Place, project: Path, oci_regist
     assert before["reference"] != after["reference"]
 
 
+def test_an_image_that_was_removed_is_made_again_for_a_run_that_goes_on(place: Place, capfd: Any):
+    from core.resume import resume
+
+    run = place.flow()()
+    recorded = run.images[0]["reference"]
+    reference = parse_reference(recorded)
+    with Repository(reference, push=True) as repository:
+        assert (
+            repository.http.ask(
+                "DELETE", f"http://{reference.host}/v2/{reference.repository}/manifests/{reference.digest}"
+            ).status
+            == 202
+        )
+    client = docker.DockerClient(base_url=place.engine)
+    client.images.remove(recorded, force=True)
+    client.close()
+    with Workspace() as workspace:
+        again = resume(workspace, run.id, place.flow(), retry=["say"])
+    assert again.state == "completed"
+    assert f"{recorded}, which the run had, is not there any more" in capfd.readouterr().err
+
+
 def test_building_without_a_run_tells_digests_and_why(place: Place, project: Path, capfd: Any):
     (project / "built.py").write_text(
         f"from core import ImageSettings, pipeline\nfrom flow import say\n\n"

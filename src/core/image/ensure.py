@@ -103,7 +103,7 @@ class _Work:
         self.memory = Memory(wish.home)
         self._layers: dict[tuple[object, ...], _Packed] = {}
         self._bases: dict[str, str] = {one["asked"]: one["base"] for one in wish.past if one.get("base")}
-        self._past = {one["key"]: one["reference"] for one in wish.past if one.get("key")}
+        self._past: dict[str, str] = {one["key"]: one["reference"] for one in wish.past if one.get("key")}
 
     @cached_property
     def project(self) -> Project:
@@ -156,10 +156,10 @@ class _Work:
             each.result()
         recipe, parts, below = looking.result()
         key, tag = self.names(recipe, packed.known)
-        found = packed.known and (self._past.get(key) or self.find(tag))
+        found = packed.known and (self.recorded(key) or self.find(tag))
         if not found and packed.known != self.pack(packed).diff_id:
             key, tag = self.names(recipe, self.pack(packed).diff_id)
-            found = self._past.get(key) or self.find(tag)
+            found = self.recorded(key) or self.find(tag)
         if found:
             why = f"the same {_files(packed)}"
             environment, top = Part(_name(recipe), "reused", "unchanged"), Part(tag, "reused", why)
@@ -204,6 +204,17 @@ class _Work:
         made = self.wish.builder.code(base, code, tag, registry)
         part = Part(tag, "pushed" if registry is not None else "added", _files(packed), clock.seconds, size)
         return made, part
+
+    def recorded(self, key: str) -> str:
+        """What the run that goes on recorded under `key`, unless somebody has removed it since."""
+        past = self._past.get(key, "")
+        try:
+            if not past or self.wish.builder.has(past, self.wish.registry):
+                return past
+        except InfrastructureError:
+            return past  # who runs it will see
+        self.voice.say("image", f"{past}, which the run had, is not there any more")
+        return ""
 
     def find(self, tag: str) -> str:
         """The image that has `tag` by digest; empty when there is none."""

@@ -88,6 +88,10 @@ class ImageBuilder(Component, ABC):
     def find(self, tag: str, registry: ContainerRegistry | None) -> str:
         """Reference by digest of the image that has `tag`; empty when there is none."""
 
+    def has(self, reference: str, registry: ContainerRegistry | None) -> bool:  # noqa: ARG002 - optional
+        """Whether an image that it gave, by digest, is still there; True where it can't tell."""
+        return True
+
     @abstractmethod
     def environment(
         self, recipe: Recipe, tag: str, registry: ContainerRegistry | None, say: Callable[[str], None]

@@ -37,6 +37,9 @@ class DockerImageBuilder(RegistryImageBuilder):
             return self.engine.find(f"{self.repository}:{tag}")
         return super().find(tag, registry)
 
+    def has(self, reference: str, registry: ContainerRegistry | None) -> bool:
+        return bool(self.engine.find(reference)) if registry is None else super().has(reference, registry)
+
     def environment(
         self, recipe: Recipe, tag: str, registry: ContainerRegistry | None, say: Callable[[str], None]
     ) -> str:

@@ -41,6 +41,11 @@ class RegistryImageBuilder(ImageBuilder):
         digest = repository.head(tag)
         return str(repository.reference.at(digest)) if digest else ""
 
+    def has(self, reference: str, registry: ContainerRegistry | None) -> bool:
+        repository, version = self._repository(_given(registry)), parse_reference(reference).version
+        elsewhere = str(repository.reference.at(version)) != reference
+        return elsewhere or bool(repository.head(version))
+
     def environment(
         self, recipe: Recipe, tag: str, registry: ContainerRegistry | None, say: Callable[[str], None]
     ) -> str:
