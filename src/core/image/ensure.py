@@ -9,7 +9,7 @@ from hashlib import sha256
 from time import perf_counter
 
 from core.beside import Beside
-from core.errors import InfrastructureError
+from core.errors import CoreError, InfrastructureError
 from core.image.base import pinned
 from core.image.files import select
 from core.image.layer import write_layer
@@ -211,8 +211,8 @@ class _Work:
         try:
             if not past or self.wish.builder.has(past, self.wish.registry):
                 return past
-        except InfrastructureError:
-            return past  # who runs it will see
+        except CoreError:
+            return past  # away, or nobody may ask: who runs it will see
         self.voice.say("image", f"{past}, which the run had, is not there any more")
         return ""
 
