@@ -9,6 +9,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,14 +100,19 @@ def test_killed_at_random_then_resumed(containers: Any, seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311 - the same each time
     table = containers(draw.choice(list(harness.SHAPES)))
     process = table.begin()
-    for _ in range(3):
-        time.sleep(draw.uniform(0.3, 3.0))
-        running = [found for found in table.mine() if found.status == "running"]
-        if running and draw.random() < 0.6:
-            os.kill(draw.choice(running).attrs["State"]["Pid"], signal.SIGKILL)
-        else:
-            process.kill()
-    said, _ = process.communicate(timeout=120)
+    try:
+        for _ in range(3):
+            time.sleep(draw.uniform(0.3, 3.0))
+            running = [found.attrs["State"]["Pid"] for found in table.mine() if found.status == "running"]
+            if running and draw.random() < 0.6:
+                with suppress(ProcessLookupError):  # it has ended just now
+                    os.kill(draw.choice(running), signal.SIGKILL)
+            else:
+                process.kill()
+        said, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
     table.complete(said)
     table.check()
 
