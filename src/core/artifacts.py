@@ -35,6 +35,9 @@ MEMORY_LIMIT = 8 << 20
 SMALL = 1 << 20
 """Bytes that the blobs of an artifact have on average, up to which many of them come at a time from a remote store."""
 
+DOWNLOAD = "core-artifact-"
+"""How the temporary files begin into which remote blobs come."""
+
 AGAIN = "run the step that made it again: `core run FILE:PIPELINE --no-cache STEP`"
 
 
@@ -316,7 +319,7 @@ class _Source:
         import os  # start-up time: beside tempfile, only for big remote blobs
         import tempfile  # start-up time: the same
 
-        handle, self._path = tempfile.mkstemp(prefix="core-artifact-")
+        handle, self._path = tempfile.mkstemp(prefix=DOWNLOAD)
         self._temporary = True
         hasher = blake3(head)
         with os.fdopen(handle, "wb") as out:

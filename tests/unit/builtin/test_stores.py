@@ -5,11 +5,12 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import uuid
 
 import pytest
 
-from core.builtin.stores.fsspec import FsspecArtifactStore
+from core.builtin.stores.fsspec import TEMPORARY, FsspecArtifactStore
 from core.builtin.stores.local import LocalArtifactStore
 from core.builtin.stores.settings import FsspecSettings, LocalSettings
 from core.errors import StoreError
@@ -153,6 +154,28 @@ def test_killed_upload_is_invisible(tmp_path):
     again = LocalArtifactStore(str(tmp_path))
     assert list(again.list()) == []
     assert put(again, b"next") == digest_of(b"next")
+
+
+@pytest.mark.parametrize("protocol", ["memory", "file"])
+def test_what_killed_uploads_left_goes_from_here_and_from_the_store(tmp_path, monkeypatch, protocol):
+    spools = tmp_path / "spools"
+    spools.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(spools))
+    store = FsspecArtifactStore(FsspecSettings(path=f"{protocol}://{tmp_path}/store"))
+    kept = digest_of(b"kept")
+    upload = store.begin()
+    upload.write(b"kept")
+    upload.commit(kept)
+    half = f"{store.root}/{TEMPORARY}/half"
+    store.fs.pipe_file(half, b"half")
+    for name in ("core-upload-x", "core-artifact-x", "of-somebody-else"):
+        (spools / name).write_bytes(b"half")
+    assert store.tidy(time.time() - 60) == 0
+    assert store.tidy(time.time() + 60, dry_run=True) == 3
+    assert store.tidy(time.time() + 60) == 3
+    assert os.listdir(spools) == ["of-somebody-else"]
+    assert not store.fs.exists(half)
+    assert store.exists(kept)
 
 
 def test_strange_files_are_passed_over(tmp_path):

@@ -7,12 +7,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from inspect import signature
-from tempfile import NamedTemporaryFile, mkstemp
+from tempfile import NamedTemporaryFile, gettempdir, mkstemp
 from threading import Lock
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from core.artifacts import DOWNLOAD
 from core.builtin.stores.retry import Patience
 from core.builtin.stores.trouble import HEX, LENGTH, hex_of, store_error
 from core.errors import NotFoundError, StoreError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO, ClassVar
 
 TEMPORARY = "tmp"
+SPOOL = "core-upload-"
+"""How the temporary files of this machine begin in which bytes wait."""
 ATOMIC = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2"}
 """Protocols whose objects appear whole, when their upload ends: they need no temporary key and no move."""
 HERE = {"file", "local", "memory"}
@@ -148,6 +151,19 @@ class FsspecArtifactStore(ArtifactStore):
             if len(digits) == LENGTH and HEX.issuperset(digits) and name[-LENGTH] == "/":
                 yield Blob(f"blake3:{digits}", int(info["size"]), _modified(info))
 
+    def tidy(self, before: float, *, dry_run: bool = False) -> int:
+        """Remove what killed processes left: temporary files of this machine, and in the store."""
+        here = [path for path in _spooled() if _older(path, before)]
+        parts = () if self.atomic else self._below(f"{self.root}/{TEMPORARY}")
+        there = [found.name for found in parts if 0 < found.modified < before]  # 0: it does not tell
+        if not dry_run:
+            for name in there:
+                self._remove(f"{self.root}/{name}")
+            for path in here:
+                with suppress(FileNotFoundError):  # somebody else was at it
+                    os.unlink(path)
+        return len(here) + len(there)
+
     def write(self, name: str, data: bytes, *, new: bool = False) -> bool:
         """One request where objects appear whole. Where the file system has no exclusive creation, two may both win."""
         key = self._named(name)
@@ -159,7 +175,7 @@ class FsspecArtifactStore(ArtifactStore):
             if not isinstance(self.fs, LocalFileSystem):
                 self._making(key.rsplit("/", 1)[0])
                 return self._pipe(key, name, data, new=new)
-            with NamedTemporaryFile(prefix="core-upload-") as file:
+            with NamedTemporaryFile(prefix=SPOOL) as file:
                 file.write(data)
                 file.flush()
                 return self._send(file.name, key, new=new)
@@ -224,9 +240,12 @@ class FsspecArtifactStore(ArtifactStore):
 
     def names(self, folder: str) -> Iterator[Named]:
         """Every object below the folder, asked anew."""
+        return self._below(self._named(folder))
+
+    def _below(self, folder: str) -> Iterator[Named]:
         try:
             self.fs.invalidate_cache()
-            found = self.fs.find(self._named(folder), detail=True)
+            found = self.fs.find(folder, detail=True)
         except FileNotFoundError:
             return
         except Exception as error:  # border of a library
@@ -306,7 +325,7 @@ class _FsspecUpload:
     def __init__(self, store: FsspecArtifactStore) -> None:
         self._store = store
         try:
-            fd, self._path = mkstemp(prefix="core-upload-")
+            fd, self._path = mkstemp(prefix=SPOOL)
         except OSError as error:
             raise store_error(store.uri, "collect bytes on this machine for", error) from error
         self._file = os.fdopen(fd, "wb")
@@ -334,6 +353,23 @@ class _FsspecUpload:
             with suppress(OSError):  # closing flushes; the error that led here matters more
                 self._file.close()
             os.unlink(path)
+
+
+def _spooled() -> Iterator[str]:
+    """Temporary files of this user's processes, dead or alive, for bytes on their way to a remote store or from it."""
+    folder = gettempdir()
+    for name in os.listdir(folder):
+        if name.startswith((SPOOL, DOWNLOAD)):
+            yield os.path.join(folder, name)
+
+
+def _older(path: str, before: float) -> bool:
+    """Whether it is ours, and was not written since."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return status.st_mtime < before and status.st_uid == getattr(os, "getuid", lambda: status.st_uid)()
 
 
 def _modified(info: dict[str, Any]) -> float:
