@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import sysconfig
@@ -168,21 +167,17 @@ def test_an_image_that_never_comes(stack: DockerOrchestrator) -> None:
     assert attempts() == 2 * [("failed", "ImageUnavailable")]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_engine_that_stays_away(stack: DockerOrchestrator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     away = DockerOrchestrator(DockerSettings(host=f"unix://{tmp_path}/none.sock", image=stack.image))
     monkeypatch.setattr(Workspace, "stack", Stack("away", away, Workspace.stack.artifact_store))
     monkeypatch.setattr("core.schedule.work.Yard", partial(Yard, patience=0.3))
     assert attempts() == 2 * [("failed", "InfrastructureError")]
-    gc.collect()  # the SDK does not close the socket that it could not connect
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
     docker = DockerOrchestrator(DockerSettings(host=f"unix://{tmp_path}/none.sock"))
     with pytest.raises(InfrastructureError, match="can't be reached"):
         docker.verify()
-    gc.collect()  # the SDK does not close the socket that it could not connect
 
 
 def test_nothing_of_the_bundle_is_shown(docker: DockerOrchestrator, tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ class DockerOrchestrator(Orchestrator):
             hint = "install it: `pip install docker`"
             raise MissingDependencyError(f"orchestrator {self.name!r} needs the docker SDK", hint) from None
         with self._told("reached"):
+            _knock(self.engine)
             version = "auto" if self._engine is None else self._engine._version
             client = docker.APIClient(version=version, **sdk_options(self.engine))
         if not new:
@@ -284,6 +285,13 @@ class DockerOrchestrator(Orchestrator):
             with suppress(Exception):
                 self._engine.close()
             self._engine = None
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` when nobody listens at a socket of this machine: the SDK would leave its own open."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.connect(address.removeprefix("unix://"))
 
 
 def state_of(found: Mapping[str, Any]) -> JobState:
