@@ -82,8 +82,10 @@ class Pump:
                 is_open = self._turn()
             else:
                 self._choose(NEWEST)
-                self._pass(BLOCK)
-                time.sleep(0.0 if self._leaving else LOOK / 10)  # what it has closed says nothing of its end
+                if not self._leaving:
+                    time.sleep(LOOK / 10)  # what it has closed says nothing of its end
+                elif select.select([], [1], [], LOOK / 10)[1]:  # nobody waits for a slow reader while it may end
+                    self._pass(PIECE)
             code = self._ended()
         for number in HANDED_ON:
             signal.signal(number, signal.SIG_IGN)  # there is nobody to tell, and what it said is to arrive
