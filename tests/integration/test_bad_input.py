@@ -65,20 +65,25 @@ def endless() -> Any:
     return value
 
 
+def kept(opened: Any) -> Any:
+    """What a test must close: nobody else does."""
+    OPENED.append(opened)
+    return opened
+
+
+OPENED: list[Any] = []
 BAD_OUTPUTS: dict[str, tuple[Callable[[], Any], str, str]] = {
     "attribute": (Model, r"its part '\.guard', a '_thread:lock', fails: it is a lock", "__getstate__"),
     "nested": (nested, r"item \['best'\]\[1\]\['model'\]: .*its part '\.guard'", "__getstate__"),
     "generator": (lambda: (n for n in [1]), "is an iterator, which can be read only once", r"return list\(\.\.\.\)"),
-    "file": (lambda: open(os.devnull), "is an open file", r"pathlib\.Path"),  # noqa: SIM115
-    "socket": (socket.socket, "is a network connection", "open it where it is used"),
+    "file": (lambda: kept(open(os.devnull)), "is an open file", r"pathlib\.Path"),  # noqa: SIM115
+    "socket": (lambda: kept(socket.socket()), "is a network connection", "open it where it is used"),
     "lock": (threading.Lock, "is a lock", "make it where it is used"),
     "deep": (endless, "nested too deep", "return it flat"),
 }
 
 
 @pytest.mark.parametrize("kind", BAD_OUTPUTS)
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_output_that_cannot_be_stored(kind: str) -> None:
     make, what, mend = BAD_OUTPUTS[kind]
 
@@ -94,6 +99,8 @@ def test_an_output_that_cannot_be_stored(kind: str) -> None:
     assert re.search(what, message), told
     assert re.search(mend, hint), told
     assert caught.value.run.steps["bad"].outputs == {}
+    while OPENED:
+        OPENED.pop().close()
 
 
 def test_an_output_that_is_not_what_the_annotation_says(folder: Path, refused: Callable[..., str]) -> None:
