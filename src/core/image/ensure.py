@@ -146,14 +146,14 @@ class _Work:
         requirements = self.requirements(settings)
 
         def looked() -> tuple[Recipe, Mapping[str, str], str]:
+            for each in ahead:
+                each.result()
             recipe, parts = make_recipe(settings, requirements, self.packages, self.project.root, self.pin)
             return recipe, parts, "" if packed.known else self.find(_name(recipe))  # of known files all may be there
 
         looking = Beside(looked)
         if not packed.known:
             self.pack(packed)
-        for each in ahead:
-            each.result()
         recipe, parts, below = looking.result()
         key, tag = self.names(recipe, packed.known)
         found = packed.known and (self.recorded(key) or self.find(tag))

@@ -159,6 +159,23 @@ def test_two_environments_do_not_change_each_other(tmp_path: Path):
     assert not [line for line in told if "changed" in line]
 
 
+def test_the_tag_of_a_base_is_asked_for_once(tmp_path: Path):
+    (tmp_path / "pyproject.toml").touch()
+    asked = list[str]()
+
+    class Slow(Nowhere):
+        def base(self, name: str, registry: object) -> str:
+            asked.append(name)
+            time.sleep(0.3)
+            return super().base(name, registry)
+
+    spec = StepSpec("m:f", "f", print, str(tmp_path))
+    image = ImageSettings(base_image="python:3")
+    wish = Wish({"f": spec}, "flow", image, None, Slow(), (), str(tmp_path / "home"), lambda data, _: data)
+    ensure_images(wish, Voice(lambda _: None))
+    assert asked == ["python:3"]
+
+
 def test_a_base_whose_registry_is_away_is_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("core.oci.http.FIRST", 0.001)
     name, said = "127.0.0.1:9/team/base:1", list[str]()
