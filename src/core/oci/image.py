@@ -12,7 +12,7 @@ from core.oci.media import DOCKER_LAYER, OCI_LAYER, Blob, Manifest, digest_of, t
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, BinaryIO
 
     from core.oci.repository import Repository
@@ -113,33 +113,28 @@ def derived(image: Image, layer: Layer, changes: Changes) -> tuple[bytes, bytes]
 
 def publish(
     repository: Repository,
-    image: Image,
+    read: Callable[[], Image],
     source: Repository | None,
     layer: Layer,
     file: BinaryIO,
     changes: Changes,
     tag: str,
 ) -> Manifest:
-    """Put `image` with `layer` (its bytes in `file`) on top into `repository` under `tag`; gives its manifest.
+    """Put the image that `read` gives with `layer` (its bytes in `file`) on top into `repository` under `tag`.
 
-    `source` is where the image's own layers are when not there already; of the same registry they are mounted.
+    It is read while the layer goes up. `source` is where the image's own layers are when not there already; of the same
+    registry they are mounted. Gives the manifest.
     """
+
+    def send() -> None:
+        if not repository.has(layer.digest):
+            repository.upload(layer.digest, file, layer.size)
+
+    sent = Beside(send)
+    image = read()
     if source is not None:
         for blob in image.manifest.layers:
             bring(repository, blob, source)
-    return cover(repository, image, layer, Beside(lambda: send_layer(repository, layer, file)), changes, tag)
-
-
-def send_layer(repository: Repository, layer: Layer, file: BinaryIO) -> None:
-    """Make sure that `repository` has the layer, whose bytes are in `file`."""
-    if not repository.has(layer.digest):
-        repository.upload(layer.digest, file, layer.size)
-
-
-def cover(
-    repository: Repository, image: Image, layer: Layer, sent: Beside[None], changes: Changes, tag: str
-) -> Manifest:
-    """Put `image`, whose own layers `repository` has, with `layer` on top under `tag`, once the layer is `sent`."""
     config, manifest = derived(image, layer, changes)
     repository.upload_bytes(config)
     sent.result()

@@ -46,7 +46,7 @@ def test_an_image_gets_one_more_layer(repository: Make):
     before = there.http.calls
     image = read_image(there, "base", "linux/amd64")
     changes = Changes({"PATH": "/app", "NEW": "1"}, {"run": "r1"}, "/app", "code")
-    made = publish(there, image, None, LAYER, io.BytesIO(CODE), changes, "code")
+    made = publish(there, lambda: image, None, LAYER, io.BytesIO(CODE), changes, "code")
     assert there.http.calls - before == 8
     again = read_image(there, made.digest, "linux/amd64")
     assert again.settings["Env"] == ["PATH=/app", "NEW=1"]
@@ -62,7 +62,7 @@ def test_media_types_stay_of_the_family_of_the_base(repository: Make, family: st
     there, docker = repository(), family == "docker"
     push_tiny_image(there, docker=docker)
     image = read_image(there, "base", "linux/amd64")
-    made = publish(there, image, None, LAYER, io.BytesIO(CODE), Changes(), "code")
+    made = publish(there, lambda: image, None, LAYER, io.BytesIO(CODE), Changes(), "code")
     assert made.media_type == image.manifest.media_type == made.data["mediaType"]
     assert made.layers[-1].media_type == (DOCKER_LAYER if docker else OCI_LAYER)
 
@@ -72,7 +72,7 @@ def test_the_same_twice_is_the_same_digest(repository: Make):
     push_tiny_image(there)
     image = read_image(there, "base", "linux/amd64")
     digests = {
-        publish(there, image, None, LAYER, io.BytesIO(CODE), Changes(labels={"a": "b"}), tag).digest
+        publish(there, lambda: image, None, LAYER, io.BytesIO(CODE), Changes(labels={"a": "b"}), tag).digest
         for tag in ("one", "two")
     }
     assert len(digests) == 1
@@ -83,7 +83,7 @@ def test_layers_of_another_repository_are_mounted(repository: Make):
     push_tiny_image(base)
     there = repository(sources=[base.reference.repository])
     image = read_image(base, "base", "linux/amd64")
-    made = publish(there, image, base, LAYER, io.BytesIO(CODE), Changes(), "code")
+    made = publish(there, lambda: image, base, LAYER, io.BytesIO(CODE), Changes(), "code")
     assert all(there.has(layer.digest) for layer in made.layers)
     assert there.http.sent < len(CODE) + 3000
 
@@ -95,7 +95,7 @@ def test_layers_of_another_registry_are_copied(repository: Make, oci_registry_ba
     reference = parse_reference(f"{oci_registry_basic.host}/copied/app")
     with Repository(reference, lambda: login, push=True) as there:
         image = read_image(base, "base", "linux/amd64")
-        made = publish(there, image, base, LAYER, io.BytesIO(CODE), Changes(), "code")
+        made = publish(there, lambda: image, base, LAYER, io.BytesIO(CODE), Changes(), "code")
         assert sha256(there.blob(made.layers[0])).hexdigest() in made.layers[0].digest
 
 

@@ -152,7 +152,7 @@ def test_a_token_that_expires_in_mid_push_is_renewed(proxy: FaultProxy, realm: R
         proxy.fail(Fault("GET", **refuse), Fault("PUT", "manifests", **refuse))
         image = read_image(repository, base, "")
         layer, packed = _layer()
-        made = publish(repository, image, None, layer, packed, Changes(), "renewed")
+        made = publish(repository, lambda: image, None, layer, packed, Changes(), "renewed")
         assert repository.head("renewed") == made.digest
     assert realm.given == ["token-0", "token-1"]
     assert realm.login.startswith("Basic ")

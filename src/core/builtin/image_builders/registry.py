@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from core.beside import Beside
 from core.errors import ConfigurationError
 from core.image.base import login_for
-from core.oci.image import Changes, Layer, cover, read_image, send_layer
+from core.oci.image import Changes, Layer, publish, read_image
 from core.oci.reference import parse_reference
 from core.oci.repository import Repository
 from core.ports.image_builder import ImageBuilder
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ClassVar
 
+    from core.oci.image import Image
     from core.ports.container_registry import ContainerRegistry
     from core.ports.image_builder import Code, Recipe
 
@@ -73,10 +73,12 @@ class RegistryImageBuilder(ImageBuilder):
         repository, reference = self._repository(registry), parse_reference(environment)
         registry.ensure(self.repository)
         layer = Layer(code.diff_id, code.digest, code.size)
-        sent = Beside(lambda: send_layer(repository, layer, code.file))
-        image = read_image(repository, reference.version, "")
         changes = Changes(code.environment, code.labels, code.workdir, "core: code")
-        made = cover(repository, image, layer, sent, changes, tag)
+
+        def read() -> Image:
+            return read_image(repository, reference.version, "")
+
+        made = publish(repository, read, None, layer, code.file, changes, tag)
         return str(repository.reference.at(made.digest))
 
     def close(self) -> None:
