@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ def sdk_options(address: str) -> dict[str, Any]:
     from docker.utils import kwargs_from_env  # an optional library
 
     return dict(kwargs_from_env(environment={**os.environ, "DOCKER_HOST": address}))
+
+
+def knock(address: str) -> None:
+    """Raise `OSError` when nobody listens at a socket of this machine: the SDK would leave its own open."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.connect(address.removeprefix("unix://"))
 
 
 def client_variables(address: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 from requests.exceptions import RequestException
 
-from core.builtin.docker_host import address_of, sdk_options
+from core.builtin.docker_host import address_of, knock, sdk_options
 from core.builtin.image_builders.buildkit import Buildkit
 from core.builtin.image_builders.verdict import build_error
 from core.errors import AuthenticationError, ConfigurationError, InfrastructureError
@@ -38,9 +38,8 @@ NOBODY = "1000:1000"
 def connect(host: str = "") -> Engine | None:
     """The engine at `host`, of DOCKER_HOST, or of docker's current context; None when none answers."""
     address = address_of(host)
-    if address.startswith("unix://") and not os.path.exists(address.removeprefix("unix://")):
-        return None  # the SDK would leave a socket open
     try:
+        knock(address)
         client = docker.DockerClient(**sdk_options(address))
     except (DockerException, RequestException, OSError):
         return None

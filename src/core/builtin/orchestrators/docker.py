@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import ClassVar
 
-from core.builtin.docker_host import address_of, sdk_options, wants_certificates
+from core.builtin.docker_host import address_of, knock, sdk_options, wants_certificates
 from core.builtin.orchestrators.docker_config import NAMES, container_config, container_name
 from core.errors import ConfigurationError, ImageUnavailable, InfrastructureError, MissingDependencyError
 from core.model.job import JobCause, JobHandle, JobPhase, JobState
@@ -69,7 +69,7 @@ class DockerOrchestrator(Orchestrator):
             hint = "install it: `pip install docker`"
             raise MissingDependencyError(f"orchestrator {self.name!r} needs the docker SDK", hint) from None
         with self._told("reached"):
-            _knock(self.engine)
+            knock(self.engine)
             version = "auto" if self._engine is None else self._engine._version
             client = docker.APIClient(version=version, **sdk_options(self.engine))
         if not new:
@@ -285,13 +285,6 @@ class DockerOrchestrator(Orchestrator):
             with suppress(Exception):
                 self._engine.close()
             self._engine = None
-
-
-def _knock(address: str) -> None:
-    """Raise `OSError` when nobody listens at a socket of this machine: the SDK would leave its own open."""
-    if address.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as knocking:
-            knocking.connect(address.removeprefix("unix://"))
 
 
 def state_of(found: Mapping[str, Any]) -> JobState:
