@@ -33,7 +33,7 @@ ROWS = {
     "listing": command.listing,
     "capture": capture.capture,
     "printed": capture.printed,
-    "carried": capture.carried,
+    "pumped": capture.pumped,
     "writers": writers.writers,
     "appends": writers.appends,
     "naps": workers.naps,

@@ -30,7 +30,7 @@ def printed(bench: Bench) -> list[Figure]:
     ]
 
 
-def carried(bench: Bench) -> list[Figure]:
+def pumped(bench: Bench) -> list[Figure]:
     """The same in a job: most of it is left out before an engine, which is slow, would have to keep it."""
     megabytes, runs = bench.size(1000, 50), bench.runs
     start, target, empty = jobs(bench, runs, megabytes), str(bench.folder / "printed"), jobs(bench, runs, 0)
