@@ -184,9 +184,15 @@ def test_a_resumed_run_asks_no_tag_again(place: Place, project: Path, oci_regist
     assert before["reference"] != after["reference"]
 
 
-def test_an_image_that_was_removed_is_made_again_for_a_run_that_goes_on(place: Place, capfd: Any):
+def test_an_image_that_was_removed_is_made_again_for_a_run_that_goes_on(
+    place: Place, oci_registry: RegistryServer, monkeypatch: pytest.MonkeyPatch, capfd: Any
+):
+    """In a repository of its own: others share images with whoever has the same files."""
     from core.resume import resume
 
+    registry = OciRegistry(RegistrySettings(uri=f"{oci_registry.host}/removed-from"))
+    stack = Stack("containers", place.stack.orchestrator, place.stack.artifact_store, registry)
+    monkeypatch.setattr(Workspace, "stack", stack)
     run = place.flow()()
     recorded = run.images[0]["reference"]
     reference = parse_reference(recorded)
