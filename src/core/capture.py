@@ -255,7 +255,7 @@ class _Tee(io.RawIOBase):
         return number
 
 
-class _Buffer(io.BufferedWriter):
+class Buffer(io.BufferedWriter):
     """What a stand-in stream writes to; who closes the stream closes nothing: later steps print too."""
 
     closed = False  # asked at every `print`: a look at the class costs least
@@ -368,7 +368,7 @@ def _is_terminal(stream: Any) -> bool:
 def _text(raw: _Tee, original: Any) -> io.TextIOWrapper:
     """A text stream over `raw` that encodes and breaks lines as `original` does."""
     raw.text = io.TextIOWrapper(  # a class of our own would make `print` a tenth slower
-        _Buffer(raw, BUFFER),
+        Buffer(raw, BUFFER),
         encoding=getattr(original, "encoding", None) or "utf-8",
         errors=getattr(original, "errors", None) or "backslashreplace",
         newline="" if os.linesep == "\n" else None,
