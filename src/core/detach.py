@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from core.view import RunView
     from core.workspace import Workspace
 
-VERSION = 2
+VERSION = 3
 START = 120.0
 """Seconds for which the client waits for the first word of the driver: pulling its image takes time."""
 LOOK = 0.3
@@ -88,10 +88,6 @@ class Errand(Value):
     """Image reference by digest, by node id."""
     results: Sequence[tuple[str, Sequence[Any]]]
     """Earlier results that the plan reuses: their events, each with the journal that it is from."""
-    deadline: float
-    """Seconds since 1970 at which the run is told to end."""
-    because: str
-    """What sets the deadline, for people."""
 
 
 def pack(errand: Errand) -> bytes:
@@ -158,8 +154,6 @@ def detach(
             images=images,
             container_registry=entry_for_driver(kept) if kept else None,
             results=list(_results(workspace, plan)),
-            deadline=deadline,
-            because=because,
         )
         began = Beginning(workspace, stack.orchestrator, errand, image)
         began.launch()
@@ -216,17 +210,20 @@ def deadline_of(components: Sequence[Component]) -> tuple[float, str]:
         given = component.credentials() if component.credentials is not None else None
         if given is None or given.expires_at is None or given.expires_at - MARGIN > deadline:
             continue
-        kind = component.type.replace("_", " ")
         if given.expires_at - MARGIN - LEAST < time.time():
             minutes = (given.expires_at - time.time()) / 60
             raise ConfigurationError(
-                f"credentials of {kind} {component.name!r} end in {minutes:.0f} minutes, and a detached run can't "
-                "renew them",
+                f"{credentials_of(component)} end in {minutes:.0f} minutes, and a detached run can't renew them",
                 "let the connector give them for longer, or run it without --detach",
             )
         deadline = given.expires_at - MARGIN
-        because = f"credentials of {kind} {component.name!r} end, and are not renewed where it runs"
+        because = f"{credentials_of(component)} end, unless the machine it runs on renews them by a role of its own"
     return deadline, because
+
+
+def credentials_of(component: Component) -> str:
+    """What to call them."""
+    return f"credentials of {component.type.replace('_', ' ')} {component.name!r}"
 
 
 def _secrets(workspace: Workspace, specs: Mapping[str, StepSpec]) -> dict[str, str]:
@@ -264,7 +261,7 @@ class Beginning:
                 id=f"{errand.run}/driver",
                 command=(*orchestrator.python, "-m", "core.driver"),
                 image=self._image,
-                deadline=errand.deadline + MARGIN,
+                deadline=time.time() + LIFE + MARGIN,
                 labels={"driver": errand.run, "pipeline": errand.pipeline},
                 bundle=pack(errand),
                 folders=tuple(errand.store["folders"]),

@@ -16,10 +16,10 @@ import time
 from contextlib import redirect_stdout, suppress
 from threading import Thread
 
-from core.bundle import UNTOLD
-from core.detach import MARGIN, unpack
+from core.bundle import LIFE, UNTOLD
+from core.detach import MARGIN, credentials_of, unpack
 from core.entrypoint import FAILED, TOLD, UNRECORDED, UNUSABLE, lend, open_component, read
-from core.errors import ConfigurationError, CoreError, InfrastructureError, NotFoundError, explain
+from core.errors import ConfigurationError, CoreError, InfrastructureError, NotFoundError, explain, message_of
 from core.mask import add_secret
 from core.model.event import Event, EventKind
 from core.model.states import RunState
@@ -134,6 +134,7 @@ class ErrandWorkspace(Workspace):
         self._errand = errand
         self._opener = ErrandSecrets(dict(errand.secrets))
         self._built: dict[str, Any] = {}
+        self._lent: list[tuple[Any, Mapping[str, Any]]] = []  # whose credentials end, and what was told of each
         store = self._open("artifact_store", errand.store)
         kept = self._open("container_registry", errand.container_registry) if errand.container_registry else None
         self.stack = Stack(errand.stack, self.orchestrator(next(iter(errand.orchestrators))), store, kept)
@@ -159,6 +160,8 @@ class ErrandWorkspace(Workspace):
         made = open_component(self.registry, kind, entry)
         made.name = entry["name"]
         lend(made, entry["credentials"])
+        if entry["credentials"] is not None and entry["credentials"]["expires_at"] is not None:
+            self._lent.append((made, entry))
         return made
 
     def learn(self, origin: str, event: Event) -> None:
@@ -173,10 +176,10 @@ class ErrandWorkspace(Workspace):
         errand = self._errand
 
         def watch() -> None:
-            while (left := errand.deadline - time.time()) > 0:
+            deadline, because = self._time()
+            while (left := deadline - time.time()) > 0:
                 time.sleep(min(left, 60.0))  # clocks are set, machines sleep
-            reason = errand.because or "it had all the time that a run may have"
-            wish = {"reason": f"its time is over: {reason}"}
+            wish = {"reason": f"its time is over: {because}"}
             with suppress(Exception), Workspace(self.settings) as beside:  # a store that is away keeps none alive
                 event = Event(errand.run, "", 0, "deadline", 0, EventKind.CANCEL_REQUESTED, time.time(), 0, wish)
                 beside.tracking.append([event._replace(project=self.settings.project, actor="core")])
@@ -184,6 +187,19 @@ class ErrandWorkspace(Workspace):
             os._exit(TOLD)
 
         Thread(target=watch, name="core-deadline", daemon=True).start()
+
+    def _time(self) -> tuple[float, str]:
+        """When the run must have ended, and why: credentials that were lent end, unless this machine renews them."""
+        ends = [(time.time() + LIFE, "it had all the time that a run may have")]
+        for component, entry in self._lent:
+            from core.identity import adopt  # start-up time: few runs have credentials that end
+
+            try:
+                adopt(component, entry, self._errand.run, self.registry, self.settings.home)
+            except Exception as error:  # noqa: BLE001 - border of a plugin: why the run ends is told
+                why = f"{credentials_of(component)} end, and this machine can't renew them: {message_of(error)}"
+                ends.append((entry["credentials"]["expires_at"] - MARGIN, why))
+        return min(ends)
 
 
 if __name__ == "__main__":

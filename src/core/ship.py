@@ -97,16 +97,23 @@ def entry_of(store: ArtifactStore) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def entry_for_driver(component: Component) -> dict[str, Any]:
-    """A component as plain data for a driver elsewhere: name, flavor, settings with secrets, credentials of now."""
-    given = component.credentials() if component.credentials is not None else None
-    data: dict[str, Any] = {"name": component.name, "folders": []}
+    """A component as plain data for a driver elsewhere: name, flavor, settings with secrets, credentials of now.
+
+    Of the connector that gives them it tells the type and what is no secret: see `core.identity`.
+    """
+    data: dict[str, Any] = {"name": component.name, "folders": [], "credentials": None, "connector": None}
+    if component.credentials is not None:
+        from core.connectors import Renewing  # start-up time: few stacks have connectors
+
+        data["credentials"] = component.credentials().to_data()
+        if isinstance(component.credentials, Renewing):
+            data["connector"] = component.credentials.to_data()
     if component.type == "artifact_store":
         entry, folders = entry_of(component)  # type: ignore[arg-type] # it is one
         data |= {**entry, "folders": folders}
     else:
         settings = component.moved() if component.type == "orchestrator" else component.settings  # type: ignore[attr-defined]
         data |= {"flavor": component.flavor, **revealed(settings)}
-    data["credentials"] = None if given is None else given.to_data()
     return data
 
 

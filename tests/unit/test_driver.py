@@ -17,7 +17,7 @@ from core.errors import StoreError
 
 def test_an_errand_that_was_cut_short_is_told_apart() -> None:
     """It may be launched again."""
-    told = b'{"version": 2, "run": "0197'
+    told = b'{"version": 3, "run": "0197'
     ended = subprocess.run([sys.executable, "-m", "core.driver"], input=told, capture_output=True, check=False)
     assert ended.returncode == 75
     assert b"was told only a part of what it should do (27 bytes)" in ended.stderr
@@ -35,7 +35,8 @@ def test_its_time_is_over_though_the_store_is_away(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("os._exit", ended.append)
     workspace = object.__new__(driver.ErrandWorkspace)
     workspace.settings = SimpleNamespace(project="")  # type: ignore[assignment]
-    workspace._errand = SimpleNamespace(run="0197", deadline=time.time(), because="")  # type: ignore[assignment]
+    workspace._errand = SimpleNamespace(run="0197")  # type: ignore[assignment]
+    monkeypatch.setattr(workspace, "_time", lambda: (0.0, "enough"))
     workspace.watch()
     until = time.monotonic() + 10
     while not ended and time.monotonic() < until:

@@ -149,6 +149,19 @@ class Renewing:
             return float("inf")
         return began + (LIFE - self._early) * (credentials.expires_at - began)
 
+    def to_data(self) -> dict[str, Any]:
+        """What it opens and by which connector, as plain data without anything secret."""
+        recipe = self.recipe
+        fields = next((one.fields for one in recipe.kind.methods if one.name == recipe.method), ())
+        open_to_all = {field.name for field in fields if not field.secret}
+        return {
+            "name": recipe.name,
+            "type": recipe.kind.name,
+            "settings": {key: value for key, value in recipe.settings.items() if key in open_to_all},
+            "resource_type": self.resource_type,
+            "resource_id": self.resource_id,
+        }
+
     def __getstate__(self) -> dict[str, Any]:
         """How to get credentials; not the credentials."""
         return {"recipe": self.recipe, "resource_type": self.resource_type, "resource_id": self.resource_id}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from core.errors import NotFoundError
 from core.model.value import Value
 
 TYPE_CHECKING = False
@@ -128,6 +129,15 @@ class ServiceConnector(ABC):
         Raises `NotFoundError` that tells where it looked.
         """
         raise NotImplementedError
+
+    @classmethod
+    def machine_identity(cls, settings: Mapping[str, str]) -> tuple[str, dict[str, str]]:  # noqa: ARG003 - types that know one override
+        """Method and settings by which the machine that this runs on, such as a VM with a role, says who it is.
+
+        A driver without its client goes on by them when what it was lent ends. `settings` are those of the connector
+        that lent it, without secrets. Asks nobody; raises `NotFoundError` where the type knows no such identity.
+        """
+        raise NotFoundError(f"connectors of type {cls.name!r} know no identity of a machine")
 
     @abstractmethod
     def identity(self) -> str:

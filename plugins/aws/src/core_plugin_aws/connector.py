@@ -36,6 +36,11 @@ class AwsConnector(ServiceConnector):
 
         return configured(environment, method)
 
+    @classmethod
+    def machine_identity(cls, settings: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+        """The role of the VM or of the container, by whatever way an SDK finds it."""
+        return "implicit", {key: settings[key] for key in ("region", "endpoint_url") if key in settings}
+
     def identity(self) -> str:
         """ARN of the user or role."""
         lent = self._session(Scope("aws-generic"))

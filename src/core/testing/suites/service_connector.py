@@ -127,6 +127,17 @@ class ServiceConnectorSuite:
                 with pytest.raises(UsageError, match=needed[0]):
                     checked(kind, method, {})
 
+    def test_a_machine_s_identity_needs_no_secret(self, kind: ConnectorType) -> None:
+        """Where the type knows one, it is a whole connector of the type."""
+        for name, settings in self.right().items():
+            told = {field.name for field in method_of(kind, name).fields if not field.secret} & settings.keys()
+            try:
+                method, found = connector_class(kind).machine_identity({key: settings[key] for key in told})
+            except NotFoundError:
+                continue
+            secret = {field.name for field in method_of(kind, method).fields if field.secret}
+            assert not secret & checked(kind, method_of(kind, method), found).keys()
+
     def test_it_tells_who_it_is(self, kind: ConnectorType) -> None:
         for connector in self.every(kind):
             assert connector.identity().strip(), connector.method
