@@ -37,6 +37,21 @@ def test_an_engine_that_went_away_is_told(ask: Callable[[Engine], Any], doing: s
     engine.close()
 
 
+@pytest.mark.parametrize(("failures", "said"), [(2, ""), (3, "503 Service Unavailable")])
+def test_a_push_that_a_registry_fails_is_tried_again(monkeypatch, failures, said):
+    monkeypatch.setattr("core.builtin.image_builders.engine.PAUSES", (0.0, 0.0))
+    error = [{"error": "received unexpected HTTP status: 503 Service Unavailable"}]
+    answers = [*(error for _ in range(failures)), [{"aux": {"Digest": "sha256:1"}}]]
+    api = SimpleNamespace(push=lambda *_, **__: iter(answers.pop(0)))
+    client = SimpleNamespace(api=api, images=SimpleNamespace(get=lambda _: SimpleNamespace(tag=lambda *_: True)))
+    engine = Engine(client, "")
+    if not said:
+        assert engine.push("a:1", "b", "2", None) == "b@sha256:1"
+        return
+    with pytest.raises(InfrastructureError, match=said):
+        engine.push("a:1", "b", "2", None)
+
+
 def test_a_push_without_a_digest_is_none():
     images = SimpleNamespace(get=lambda _: SimpleNamespace(tag=lambda *_: True))
     api = SimpleNamespace(push=lambda *_, **__: iter([{"status": "Pushed"}]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tarfile
+import time
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 NOBODY = "1000:1000"
 """Who containers run as where the base would run them as root."""
+PAUSES = 0.5, 2.0
+"""Seconds before a push is tried again: the engine tries layers again by itself, and no manifest."""
+_PASSES = re.compile(r"HTTP status: (429|5\d\d)|toomanyrequests", re.IGNORECASE)
 
 
 def connect(host: str = "") -> Engine | None:
@@ -139,8 +144,18 @@ class Engine:
         return "/".join(str(about[key]) for key in ("Os", "Architecture", "Variant") if about.get(key))
 
     def push(self, image: str, repository: str, tag: str, login: RegistryLogin | None) -> str:
-        """Send an image to `repository` under `tag`; gives its reference by digest."""
+        """Send an image to `repository` under `tag`; gives its reference by digest. Tries again what may pass."""
         self.tag(image, repository, tag)
+        for pause in PAUSES:
+            try:
+                return self._pushed(repository, tag, login)
+            except InfrastructureError as error:
+                if not _PASSES.search(error.message):
+                    raise
+                time.sleep(pause)
+        return self._pushed(repository, tag, login)
+
+    def _pushed(self, repository: str, tag: str, login: RegistryLogin | None) -> str:
         digest = ""
         try:
             for line in self._client.api.push(
