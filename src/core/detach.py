@@ -20,6 +20,7 @@ from core.model.value import Value
 from core.prepare import prepare
 from core.provide import DRIVER, Order, make
 from core.record import run_id
+from core.resume import regained
 from core.secrets.reference import references
 from core.ship import entry_for_driver
 from core.text import short
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from core.compile import Compiled
     from core.image.made import Made
     from core.model.event import Event
     from core.model.job import JobHandle
@@ -88,6 +90,8 @@ class Errand(Value):
     """Image reference by digest, by node id."""
     results: Sequence[tuple[str, Sequence[Any]]]
     """Earlier results that the plan reuses: their events, each with the journal that it is from."""
+    again: Sequence[str] | None
+    """Steps of a run that goes on which are to run once more; None for a new run."""
 
 
 def pack(errand: Errand) -> bytes:
@@ -122,57 +126,85 @@ def detach(
     """
     compiled = pipeline.compile(parameters, options)
     with workspace:
-        stack = workspace.stack.checked()
-        _refuse(workspace)
-        merged = pipeline.merged(options)
-        planner = workspace.planner(compiled.graph, compiled.specs, pipeline.no_cache(options))
-        plan = planner.plan(stack.name)
-        where = workspace.orchestrators(compiled.specs)
-        prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
-        workspace.conditions(merged, where)  # refuses a store that jobs can't reach
-        kept = stack.container_registry
-        deadline, because = deadline_of([stack.artifact_store, *where.values(), *((kept,) if kept else ())])
-        if because:
-            say(f"the run has {(deadline - time.time()) / 60:.0f} minutes: {because}")
-        run = run_id()
-        made = _images(run, pipeline, workspace, compiled.specs, where, say)
-        images = {node: one.reference for one in made for node in one.steps}
-        image = images.pop(DRIVER, None)
-        errand = Errand(
-            run=run,
-            pipeline=pipeline.id,
-            roots=tuple(sorted({spec.source_root for spec in compiled.specs.values()})),
-            graph=compiled.graph.digest,
-            parameters=dict(compiled.graph.parameters),
-            record=_record(merged, made),
-            settings=_settings(workspace.settings),
-            actor=workspace.actor,
-            stack=stack.name,
-            store=entry_for_driver(stack.artifact_store),
-            orchestrators={name: entry_for_driver(one) for name, one in where.items()},
-            secrets=_secrets(workspace, compiled.specs),
-            images=images,
-            container_registry=entry_for_driver(kept) if kept else None,
-            results=list(_results(workspace, plan)),
-        )
-        began = Beginning(workspace, stack.orchestrator, errand, image)
-        began.launch()
-        began.wait(say)
-    return workspace.view(errand.run)
+        return _leave(_Wish(run_id(), pipeline, options, compiled), workspace, say)
+
+
+def resume_detached(
+    workspace: Workspace,
+    run: str,
+    target: Pipeline[Any, Any] | None = None,
+    *,
+    retry: Sequence[str] = (),
+    workers: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> RunView:
+    """As `core.resume.resume`, with a driver that is a job; raises as that and `detach` do, but for the run's end."""
+    with workspace:
+        view, pipeline, options, compiled = regained(workspace, run, target, retry, workers)
+        return _leave(_Wish(view.id, pipeline, options, compiled, view.images, tuple(retry)), workspace, say)
+
+
+class _Wish(Value):
+    """What a driver shall do."""
+
+    run: str
+    pipeline: Pipeline[Any, Any]
+    options: RunOptions
+    compiled: Compiled
+    images: Sequence[Mapping[str, Any]] = ()
+    """What a run that goes on recorded of its images."""
+    again: tuple[str, ...] | None = None
+    """Steps of such a run which are to run once more; None for a new run."""
+
+
+def _leave(wish: _Wish, workspace: Workspace, say: Callable[[str], None]) -> RunView:
+    run, pipeline, options, (graph, specs) = wish.run, wish.pipeline, wish.options, wish.compiled
+    stack = workspace.stack.checked()
+    _refuse(workspace)
+    merged = pipeline.merged(options)
+    plan = workspace.planner(graph, specs, pipeline.no_cache(options)).plan(stack.name)
+    where = workspace.orchestrators(specs)
+    prepare(specs, where, workspace.registry.materializers(), workspace.refer)
+    workspace.conditions(merged, where)  # refuses a store that jobs can't reach
+    kept = stack.container_registry
+    deadline, because = deadline_of([stack.artifact_store, *where.values(), *((kept,) if kept else ())])
+    if because:
+        say(f"the run has {(deadline - time.time()) / 60:.0f} minutes: {because}")
+    made = _images(wish, workspace, where, say)
+    images = {node: one.reference for one in made for node in one.steps}
+    image = images.pop(DRIVER, None)
+    errand = Errand(
+        run=run,
+        pipeline=pipeline.id,
+        roots=tuple(sorted({spec.source_root for spec in specs.values()})),
+        graph=graph.digest,
+        parameters=dict(graph.parameters),
+        record=_record(merged, made),
+        settings=_settings(workspace.settings),
+        actor=workspace.actor,
+        stack=stack.name,
+        store=entry_for_driver(stack.artifact_store),
+        orchestrators={name: entry_for_driver(one) for name, one in where.items()},
+        secrets=_secrets(workspace, specs),
+        images=images,
+        container_registry=entry_for_driver(kept) if kept else None,
+        results=list(_results(workspace, plan)),
+        again=wish.again,
+    )
+    began = Beginning(workspace, stack.orchestrator, errand, image)
+    began.launch()
+    began.wait(say)
+    return workspace.view(run)
 
 
 def _images(
-    run: str,
-    pipeline: Pipeline[Any, Any],
-    workspace: Workspace,
-    specs: Mapping[str, StepSpec],
-    orchestrators: Mapping[str, Orchestrator],
-    say: Callable[[str], None],
+    wish: _Wish, workspace: Workspace, orchestrators: Mapping[str, Orchestrator], say: Callable[[str], None]
 ) -> Sequence[Made]:
     """Those of every step, whatever is reused, and of the driver."""
-    order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, run=run, driver=True)
+    pipeline, specs = wish.pipeline, wish.compiled.specs
+    order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, run=wish.run, driver=True)
     nodes = order.nodes()
-    return make(workspace, order, nodes, say) if nodes else ()
+    return make(workspace, order._replace(past=wish.images), nodes, say) if nodes else ()
 
 
 def _record(options: RunOptions, made: Sequence[Made]) -> dict[str, Any]:
@@ -250,15 +282,17 @@ class Beginning:
         """`image` is the driver's; None: the orchestrator's own, or it needs none."""
         self._workspace, self._orchestrator, self._errand, self._image = workspace, orchestrator, errand, image
         self._handle: JobHandle | None = None
+        self._begun = 0  # how often somebody had begun to drive the run before
         self._lines: list[str] = []
 
     def launch(self) -> None:
         """Start it."""
         errand, orchestrator = self._errand, self._orchestrator
         orchestrator.prepare(errand.run)
+        self._begun = self._beginnings()
         self._handle = orchestrator.launch(
             Job(
-                id=f"{errand.run}/driver",
+                id=f"{errand.run}/driver{f'-{self._begun}' if self._begun else ''}",  # the same id never starts two
                 command=(*orchestrator.python, "-m", "core.driver"),
                 image=self._image,
                 deadline=time.time() + LIFE + MARGIN,
@@ -293,7 +327,7 @@ class Beginning:
             if ended or time.monotonic() - asked >= ASK:
                 self._workspace.sync(self._errand.run)
                 asked = time.monotonic()
-                if self._workspace.tracking.events(self._errand.run, ""):
+                if self._beginnings() > self._begun:
                     return
             if ended:
                 time.sleep(LOOK)  # for its last words
@@ -304,6 +338,11 @@ class Beginning:
             f"the driver of run {self._errand.run} has not begun within {START:.0f} s; it may do so later",
             f"`core runs show {short(self._errand.run)}` tells",
         )
+
+    def _beginnings(self) -> int:
+        """How often that is recorded."""
+        events = self._workspace.tracking.events(self._errand.run, "")
+        return sum(event.kind in {EventKind.RUN_STARTED, EventKind.RUN_RESUMED} for event in events)
 
     def _ended(self) -> bool:
         if self._handle is None:

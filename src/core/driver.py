@@ -19,12 +19,21 @@ from threading import Thread
 from core.bundle import LIFE, UNTOLD
 from core.detach import MARGIN, credentials_of, unpack
 from core.entrypoint import FAILED, TOLD, UNRECORDED, UNUSABLE, lend, open_component, read
-from core.errors import ConfigurationError, CoreError, InfrastructureError, NotFoundError, explain, message_of
+from core.errors import (
+    ConfigurationError,
+    CoreError,
+    InfrastructureError,
+    NotFoundError,
+    RunCancelled,
+    RunFailed,
+    explain,
+    message_of,
+)
 from core.mask import add_secret
 from core.model.event import Event, EventKind
 from core.model.states import RunState
 from core.prepare import prepare
-from core.resume import compiled_again, options_of
+from core.resume import compiled_again, options_of, resume
 from core.schedule import drive
 from core.secrets.reference import replaced
 from core.settings import Settings
@@ -38,8 +47,10 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from core.detach import Errand
+    from core.model.spec import RunOptions
     from core.ports.orchestrator import Orchestrator
     from core.run import Pipeline
+    from core.schedule import Conditions
 
 LAST_WORDS = 2.0
 """Seconds for which a driver that could not begin stays, so that its client hears why."""
@@ -83,6 +94,8 @@ def driven(errand: Errand) -> int:
     workspace = ErrandWorkspace(errand, tempfile.mkdtemp(prefix="core-driver-"))
     pipeline = _pipeline(errand)
     options = options_of(errand.record.get("options", {}), errand.record["tags"])
+    if errand.again is not None:
+        return _resumed(errand, workspace, pipeline, options)
     compiled = compiled_again(pipeline, errand.parameters, options)
     if compiled.graph.digest != errand.graph:
         hint = "see that the image holds the files of now: `core pipeline build` tells what it takes"
@@ -94,12 +107,20 @@ def driven(errand: Errand) -> int:
         plan = planner.plan(errand.stack)
         where = workspace.orchestrators(compiled.specs)
         prepare(compiled.specs, where, workspace.registry.materializers())
-        conditions = workspace.conditions(options, where)
-        record = {**conditions.record, **errand.record, "roots": list(errand.roots)}
-        conditions = conditions._replace(run=errand.run, record=record, images=errand.images)
+        conditions = workspace.provided(workspace.conditions(options, where))
         workspace.watch()
         ending = drive(plan, planner, dict(compiled.specs), conditions)
     return 0 if ending.state is RunState.COMPLETED else FAILED
+
+
+def _resumed(errand: Errand, workspace: ErrandWorkspace, pipeline: Pipeline[Any, Any], options: RunOptions) -> int:
+    """Go on with the run."""
+    workspace.watch()
+    try:
+        resume(workspace, errand.run, pipeline, retry=errand.again or (), workers=options.workers)
+    except (RunFailed, RunCancelled):
+        return FAILED
+    return 0
 
 
 def _pipeline(errand: Errand) -> Pipeline[Any, Any]:
@@ -125,6 +146,14 @@ class ErrandSecrets:
         return replaced(data, lambda name, key: self.values[f"{name}.{key}"])
 
 
+class _Checked(Stack):
+    """The client has looked at it; a registry that engines pull from need not be in reach of the driver."""
+
+    def checked(self) -> Stack:
+        """Itself."""
+        return self
+
+
 class ErrandWorkspace(Workspace):
     """A workspace whose stack and secrets are those of an errand."""
 
@@ -137,7 +166,16 @@ class ErrandWorkspace(Workspace):
         self._lent: list[tuple[Any, Mapping[str, Any]]] = []  # whose credentials end, and what was told of each
         store = self._open("artifact_store", errand.store)
         kept = self._open("container_registry", errand.container_registry) if errand.container_registry else None
-        self.stack = Stack(errand.stack, self.orchestrator(next(iter(errand.orchestrators))), store, kept)
+        self.stack = _Checked(errand.stack, self.orchestrator(next(iter(errand.orchestrators))), store, kept)
+
+    def refer(self, data: Any, where: str) -> None:
+        """Nothing: the client has looked whether the secrets are there."""
+
+    def provided(self, conditions: Conditions, *_: object) -> Conditions:
+        """`conditions` with the images that the client has made, and what is to be recorded of its call."""
+        errand = self._errand
+        record = {**conditions.record, **errand.record, "roots": list(errand.roots)}
+        return conditions._replace(run=errand.run, record=record, images=errand.images)
 
     @property
     def actor(self) -> str:

@@ -53,13 +53,7 @@ def resume(
     alive, and when the pipeline is another by now; `UsageError` when there is nothing to do; `RunFailed` as a run does.
     """
     with workspace:
-        workspace.sync(run)
-        view = workspace.view(run)
-        _refuse(view, retry)
-        pipeline = target or pipeline_of(view)
-        options = options_of(view.options, view.tags, workers)
-        compiled = compiled_again(pipeline, view.parameters, options)
-        _same(view, compiled.graph)
+        view, pipeline, options, compiled = regained(workspace, run, target, retry, workers)
         stack = workspace.stack.checked()
         no_cache = pipeline.no_cache(options)
         planner = workspace.planner(compiled.graph, compiled.specs, no_cache)
@@ -71,6 +65,20 @@ def resume(
         conditions = workspace.provided(conditions, pipeline, compiled.specs, plan, where, view)
         ending = drive(plan, planner, dict(compiled.specs), conditions, past)
     return outcome(pipeline.name, ending, workspace.view(run))
+
+
+def regained(
+    workspace: Workspace, run: str, target: Pipeline[Any, Any] | None, retry: Sequence[str], workers: int | None
+) -> tuple[RunView, Pipeline[Any, Any], RunOptions, Compiled]:
+    """What `run` is to go on with: its pipeline, compiled to the graph that it began with. Raises as `resume` does."""
+    workspace.sync(run)
+    view = workspace.view(run)
+    _refuse(view, retry)
+    pipeline = target or pipeline_of(view)
+    options = options_of(view.options, view.tags, workers)
+    compiled = compiled_again(pipeline, view.parameters, options)
+    _same(view, compiled.graph)
+    return view, pipeline, options, compiled
 
 
 def cancel(workspace: Workspace, run: str, reason: str = "") -> str:

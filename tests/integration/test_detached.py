@@ -138,7 +138,8 @@ def test_followed_and_cancelled_from_another_home(cluster: Cluster) -> None:
     cluster.until(lambda: not cluster.mine())
     (cluster.folder / "slow").unlink()
     cluster.core("b", "secret", "create", "vault", f"--word={WORD}")
-    cluster.core("b", "runs", "resume", run)
+    assert cluster.core("b", "runs", "resume", run, "--detach") == run
+    cluster.until(lambda: cluster.show("a", run)["state"] == "completed")
     steps = cluster.show("b", run)["steps"]
     assert [(step["state"], len(step["attempts"])) for step in steps] == [("completed", 1), ("completed", 2)]
 
@@ -184,6 +185,24 @@ def test_a_detached_run_reuses_and_is_seen(alone: Callable[..., tuple[str, str]]
     assert (shown["state"], shown["tags"], shown["stack"]) == ("completed", ["nightly"], "team")
     assert [step["state"] for step in shown["steps"]] == ["reused", "reused"]
     assert first != run
+
+
+def test_a_failed_run_goes_on_detached(alone: Callable[..., tuple[str, str]]) -> None:
+    """In the same run, what has finished stays; a step that is to run once more does, although the run is completed."""
+    Path("flow.py").write_text(
+        "import sys\n" + Path("flow.py").read_text().replace("return sum", "open('good'); return sum")
+    )
+    alone("run", "flow.py:training", code=1)
+    run = json.loads(alone("runs", "show", "latest", "-o", "json")[0])["id"]
+    Path("good").touch()
+    for words, attempts in ((["resume", run], [1, 2]), (["retry", run, "load"], [2, 3])):
+        assert alone("runs", *words, "--detach")[0] == run
+        ends = time.monotonic() + 60
+        while (shown := json.loads(alone("runs", "show", run, "-o", "json")[0]))["state"] == "running":
+            assert time.monotonic() < ends
+            time.sleep(0.2)
+        assert shown["state"] == "completed"
+        assert [len(step["attempts"]) for step in shown["steps"]] == attempts
 
 
 def test_what_keeps_a_driver_from_beginning_is_told(alone: Callable[..., tuple[str, str]]) -> None:
@@ -232,7 +251,9 @@ def test_a_killed_driver_s_run_is_ended_elsewhere(cluster: Cluster) -> None:
 
 
 @pytest.mark.skipif(os.environ.get("CORE_FAULTS") != "1", reason="CORE_FAULTS=1 plays the whole table")
-def test_driver_and_steps_in_images_that_were_made(cluster: Cluster, oci_registry: RegistryServer) -> None:
+def test_driver_and_steps_in_images_that_were_made(
+    cluster: Cluster, oci_registry: RegistryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The driver's image is a step's: with the code of now, core, and what reaches the engine."""
     (cluster.work / "flow.py").write_text(
         FLOW.replace("SLOW", str(cluster.folder / "slow"))
@@ -244,10 +265,16 @@ def test_driver_and_steps_in_images_that_were_made(cluster: Cluster, oci_registr
         "a", "container-registry", "register", "images", "-f", "default", f"--uri={oci_registry.host}/detached"
     )
     cluster.core("a", "stack", "register", "made", "-o", "boxes", "-a", "team", "-c", "images")
-    run = cluster.core("a", "run", "flow.py:training", "--detach", "--stack", "made")
+    monkeypatch.setenv("CORE_STACK", "made")
+    run = cluster.core("a", "run", "flow.py:training", "--detach")
     cluster.until(lambda: cluster.show("a", run)["state"] != "running")
     shown = cluster.show("a", run)
     assert shown["state"] == "completed"
     assert sorted(shown["images"]) == ["load", "train"]
     assert len(set(shown["images"].values())) == 1
     assert cluster.core("a", "runs", "logs", run, "train") == "training 3 with ***"
+    assert cluster.core("a", "runs", "retry", run, "train", "--detach") == run
+    cluster.until(lambda: cluster.show("a", run)["state"] != "running")
+    again = cluster.show("a", run)
+    assert (again["state"], again["images"]) == ("completed", shown["images"])
+    assert [len(step["attempts"]) for step in again["steps"]] == [1, 2]

@@ -39,7 +39,12 @@ def _resume_arguments(parser: Parser) -> None:
     about = "its pipeline, where that can't be found by the name and folder that are recorded"
     parser.add_argument("target", metavar="FILE:PIPELINE", nargs="?", help=about)
     add_workers(parser)
+    _detach_argument(parser)
     parser.output()
+
+
+def _detach_argument(parser: Parser) -> None:
+    parser.add_argument("--detach", action="store_true", help="leave it where the stack runs steps: see `core run`")
 
 
 def _resume(arguments: Namespace) -> int:
@@ -59,6 +64,7 @@ def _retry_arguments(parser: Parser) -> None:
         help="where it can't be found by the name and folder that are recorded",
     )
     add_workers(parser)
+    _detach_argument(parser)
     parser.output()
 
 
@@ -81,6 +87,8 @@ def _go_on(client: Client, run: RunView, arguments: Namespace, retry: Sequence[s
     if run.state != RunState.RUNNING and (retry or run.state != RunState.COMPLETED):
         target = _pipeline(run, arguments.target, retry)
         _tell_changes(client, run)
+    if arguments.detach:
+        return _detached(client, run.id, target, arguments, retry)
     try:
         with clear_stdout(arguments.output):
             view = resume(client.workspace, run.id, target, retry=retry, workers=arguments.workers)
@@ -89,6 +97,17 @@ def _go_on(client: Client, run: RunView, arguments: Namespace, retry: Sequence[s
             emit(failed.run.to_data(), arguments.output)
         raise
     told(view, arguments.output)
+    return 0
+
+
+def _detached(
+    client: Client, run: str, target: Pipeline[..., object] | None, arguments: Namespace, retry: Sequence[str]
+) -> int:
+    from core.cli.run import left  # start-up time: only what runs steps
+    from core.detach import resume_detached  # start-up time: the same
+
+    view = resume_detached(client.workspace, run, target, retry=retry, workers=arguments.workers, say=say)
+    left(view, arguments.output)
     return 0
 
 

@@ -193,11 +193,15 @@ def _detach(pipeline: Pipeline[Any, Any], parameters: Mapping[str, Any], options
     from core.detach import detach  # start-up time: most runs stay here
     from core.workspace import Workspace  # start-up time: the same
 
-    view = detach(pipeline, parameters, options, Workspace(), say)
+    left(detach(pipeline, parameters, options, Workspace(), say), form)
+    return 0
+
+
+def left(view: RunView, form: str) -> None:
+    """Tell of a run that goes on without its client."""
     told(view, form)
     run = short(view.id)
     say(f"run {run} goes on without you; `core runs logs {run} -f`, `show`, `cancel` and `resume` work from anywhere")
-    return 0
 
 
 def clear_stdout(form: str) -> AbstractContextManager[object]:
