@@ -200,6 +200,7 @@ class _Work:
             environment=self.project.environment,
             labels=labels,
             workdir=self.project.folder,
+            notes=self.memory,
         )
         made = self.wish.builder.code(base, code, tag, registry)
         part = Part(tag, "pushed" if registry is not None else "added", _files(packed), clock.seconds, size)

@@ -84,10 +84,13 @@ def _header(name: str, kind: bytes, mode: int, size: int = 0, link: str = "") ->
 def _content(file: SourceFile) -> Iterator[bytes]:
     length = 0
     try:
-        with open(file.path, "rb", buffering=0) as source:
-            while piece := source.read(PIECE):
+        source = os.open(file.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # a file object takes as long again
+        try:
+            while piece := os.read(source, PIECE):
                 length += len(piece)
                 yield piece
+        finally:
+            os.close(source)
     except OSError as error:
         raise ConfigurationError(
             f"file {file.path!r} can't be read: {error.strerror}", "mend its rights, or name it in .coreignore"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import ssl
+import sys
 import time
 from threading import Lock
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.util import Retry, Timeout
@@ -84,7 +85,7 @@ class Http:
         parts = urllib3.util.parse_url(url)
         scheme, host = parts.scheme or "", parts.host or ""
         if (scheme, host) not in self._proxies:
-            self._proxies[scheme, host] = "" if proxy_bypass(host) else getproxies().get(scheme, "")
+            self._proxies[scheme, host] = _proxy(scheme, host)
         proxy = self._proxies[scheme, host]
         if proxy not in self._pools:
             self._pools[proxy] = urllib3.ProxyManager(proxy, maxsize=4) if proxy else urllib3.PoolManager(maxsize=4)
@@ -102,6 +103,16 @@ class Http:
             f"registry {self.host!r} {what}: {_words(error)}",
             "check that it runs, its name and your network; nothing was recorded",
         )
+
+
+def _proxy(scheme: str, host: str) -> str:
+    """URL of the proxy for requests to `host`; empty where there is none."""
+    named = any(name.lower().endswith("_proxy") for name in os.environ)
+    if not named and sys.platform not in {"darwin", "win32"}:  # those name some in their settings, too
+        return ""
+    from urllib.request import getproxies, proxy_bypass  # start-up time: few are behind a proxy
+
+    return "" if proxy_bypass(host) else getproxies().get(scheme, "")
 
 
 def refusal(host: str, answer: Answer, doing: str) -> CoreError:

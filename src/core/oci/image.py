@@ -34,6 +34,16 @@ class Image(Value):
         parts = (self.config.get(key) for key in ("os", "architecture", "variant"))
         return "/".join(str(part) for part in parts if part)
 
+    @classmethod
+    def of(cls, text: str) -> Image:
+        """What `to_text` gave."""
+        manifest, config = json.loads(text)
+        return cls(Manifest(*manifest), config)
+
+    def to_text(self) -> str:
+        """All of it, as JSON."""
+        return json.dumps([[self.manifest.data, self.manifest.digest, self.manifest.media_type], self.config])
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """What a container of it starts with: `Env`, `User`, `WorkingDir`, `Labels`, ..."""
@@ -125,12 +135,7 @@ def publish(
     It is read while the layer goes up. `source` is where the image's own layers are when not there already; of the same
     registry they are mounted. Gives the manifest.
     """
-
-    def send() -> None:
-        if not repository.has(layer.digest):
-            repository.upload(layer.digest, file, layer.size)
-
-    sent = Beside(send)
+    sent = Beside(lambda: repository.upload(layer.digest, file, layer.size))
     image = read()
     if source is not None:
         for blob in image.manifest.layers:

@@ -128,11 +128,16 @@ class Repository:
             answer.release_conn()
 
     def upload(self, digest: str, file: BinaryIO, size: int) -> None:
-        """Send a blob: at once, or in chunks when it is large; one that broke off goes on, or begins anew."""
+        """Send a blob unless it is there: at once, or in chunks when it is large.
+
+        One that broke off goes on, or begins anew.
+        """
         doing = f"push a blob of {size:,} bytes to {self.reference}"
 
         def send() -> None:
-            place, sent = self._begin(doing), 0
+            place, sent = self._begin(doing, digest), 0
+            if not place:
+                return
             while size - sent > CHUNK:
                 file.seek(sent)
                 place, sent = self._chunk(place, file.read(CHUNK), sent, doing)
@@ -177,8 +182,12 @@ class Repository:
 
         _anew(send)
 
-    def _begin(self, doing: str) -> str:
-        answer = self._ask("POST", "blobs/uploads/", body=b"")
+    def _begin(self, doing: str, digest: str = "") -> str:
+        """Where an upload goes; empty when the registry says that it has the blob `digest` in this repository."""
+        mount = f"?mount={digest}&from={self.reference.repository}" if digest else ""  # one call for two questions
+        answer = self._ask("POST", f"blobs/uploads/{mount}", body=b"")
+        if mount and answer.status == 201:
+            return ""
         self._expect(answer, {202}, doing)
         return self._place(answer)
 

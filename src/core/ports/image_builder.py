@@ -12,9 +12,19 @@ from core.ports.component import Component
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import BinaryIO
+    from typing import BinaryIO, Protocol
 
     from core.ports.container_registry import ContainerRegistry
+
+    class Notes(Protocol):
+        """What was found out on this machine; forgetting it harms nothing."""
+
+        def known(self, kind: str, key: str, stamp: str) -> str:
+            """What was kept under `key` with this stamp; empty when nothing was."""
+
+        def keep(self, kind: str, key: str, stamp: str, value: str) -> None:
+            """Note it."""
+
 
 USER = "@USER@"
 """Stands in a recipe's Dockerfile for who its containers run as: the base's own user, else one that is not root."""
@@ -61,6 +71,8 @@ class Code(Value):
     environment: Mapping[str, str] = NOTHING
     labels: Mapping[str, str] = NOTHING
     workdir: str = ""
+    notes: Notes | None = None
+    """What builders found out here before; None: nothing is kept."""
 
 
 class ImageBuilder(Component, ABC):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.errors import ConfigurationError
 from core.image.base import login_for
-from core.oci.image import Changes, Layer, publish, read_image
+from core.oci.image import Changes, Image, Layer, publish, read_image
 from core.oci.reference import parse_reference
 from core.oci.repository import Repository
 from core.ports.image_builder import ImageBuilder
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ClassVar
 
-    from core.oci.image import Image
     from core.ports.container_registry import ContainerRegistry
     from core.ports.image_builder import Code, Recipe
 
@@ -76,7 +75,11 @@ class RegistryImageBuilder(ImageBuilder):
         changes = Changes(code.environment, code.labels, code.workdir, "core: code")
 
         def read() -> Image:
-            return read_image(repository, reference.version, "")
+            known = code.notes.known("images", reference.version, "") if code.notes is not None else ""
+            image = Image.of(known) if known else read_image(repository, reference.version, "")
+            if code.notes is not None:
+                code.notes.keep("images", reference.version, "", image.to_text())
+            return image
 
         made = publish(repository, read, None, layer, code.file, changes, tag)
         return str(repository.reference.at(made.digest))
