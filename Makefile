@@ -9,22 +9,25 @@ INSTALL ?= $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 ARGS ?=
 # Every file that is larger with CORE_FAULTS=1: by itself, or by the number of its examples.
 FAULTS = tests/faults tests/unit/integrations $(shell grep -rlE 'CORE_FAULTS|hypothesis' tests plugins --include='test_*.py' | grep -v ^tests/faults)
+# The part of it that needs neither engine nor cloud: runs, workers, stores.
+RUNS = $(addprefix tests/faults/test_,kills.py matrix.py sleep.py stores.py) tests/integration/test_limits.py $(filter-out tests/unit/integrations,$(filter tests/unit/%,$(FAULTS)))
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 
-.PHONY: quickstart resilience test test-faults check bench docs dist clean lock format help
+.PHONY: quickstart resilience test test-faults test-faults-runs check bench docs dist clean lock format help
 
 help:
-	@echo "make quickstart   set up, then run the example training pipeline"
-	@echo "make resilience   set up, then watch runs being killed, and going on"
-	@echo "make test         set up, then run the whole suite (ARGS='-k name' to choose)"
-	@echo "make test-faults  the whole table of faults, and all that is small in 'make test' at its full size (a quarter of an hour)"
-	@echo "make check        ruff, mypy, import-linter"
-	@echo "make format       let ruff lay out the code"
-	@echo "make bench        measure every budget: a table, and benchmarks/results.json"
-	@echo "make docs         write again what is generated in docs/"
-	@echo "make dist         build sdist and wheel of core and a wheel of every plugin into dist/"
-	@echo "make lock         pin what is installed to the newest releases"
-	@echo "make clean        remove what the other targets made, .venv included"
+	@echo "make quickstart        set up, then run the example training pipeline"
+	@echo "make resilience        set up, then watch runs being killed, and going on"
+	@echo "make test              set up, then run the whole suite (ARGS='-k name' to choose)"
+	@echo "make test-faults       the whole table of faults, and all that is small in 'make test' at its full size (a quarter of an hour)"
+	@echo "make test-faults-runs  the part of it that needs neither engine nor cloud (three minutes)"
+	@echo "make check             ruff, mypy, import-linter"
+	@echo "make format            let ruff lay out the code"
+	@echo "make bench             measure every budget: a table, and benchmarks/results.json"
+	@echo "make docs              write again what is generated in docs/"
+	@echo "make dist              build sdist and wheel of core and a wheel of every plugin into dist/"
+	@echo "make lock              pin what is installed to the newest releases"
+	@echo "make clean             remove what the other targets made, .venv included"
 
 quickstart: .venv/example.stamp
 	@test -e .core/.gitignore || $(BIN)/core init
@@ -64,6 +67,9 @@ dist: .venv/bin/uv
 
 test-faults: .venv/dev.stamp
 	CORE_FAULTS=1 $(BIN)/python -m pytest -n auto $(FAULTS) $(ARGS)
+
+test-faults-runs: .venv/dev.stamp
+	CORE_FAULTS=1 $(BIN)/python -m pytest -n auto $(RUNS) $(ARGS)
 
 lock: .venv/bin/uv
 	$(BIN)/uv lock --upgrade --quiet
