@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from urllib.parse import urljoin
 
 from core.errors import AuthenticationError, ConfigurationError
@@ -43,7 +44,7 @@ def try_login(host: str, login: Callable[[], RegistryLogin | None], *, insecure:
 def docker_login(host: str) -> RegistryLogin | None:
     """What `docker login` left for `host`, in its configuration or a credential helper; None where it knows nothing.
 
-    Raises `ConfigurationError` when the helper fails.
+    Raises `ConfigurationError` when the helper fails, or when what one of them tells can't be read.
     """
     folder = os.environ.get("DOCKER_CONFIG") or os.path.join(os.path.expanduser("~"), ".docker")
     if not os.path.exists(os.path.join(folder, "config.json")):
@@ -52,10 +53,13 @@ def docker_login(host: str) -> RegistryLogin | None:
     from docker.errors import DockerException  # start-up time: the same
 
     try:
-        found = load_config(config_path=os.path.join(folder, "config.json")).resolve_authconfig(host)
-    except DockerException as error:
+        with warnings.catch_warnings():  # the SDK warns of a helper that is not there, and then raises
+            warnings.simplefilter("ignore")
+            found = load_config(config_path=os.path.join(folder, "config.json")).resolve_authconfig(host)
+    except (DockerException, ValueError, LookupError, TypeError, AttributeError) as error:
+        said = error if isinstance(error, DockerException) else f"it can't be read ({type(error).__name__}: {error})"
         raise ConfigurationError(
-            f"docker's configuration in {folder!r} gives no login for registry {host!r}: {error}",
+            f"docker's configuration in {folder!r} gives no login for registry {host!r}: {said}",
             "mend it, `docker login` again, or link a service connector to the registry",
         ) from error
     if not found:
