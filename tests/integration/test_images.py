@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,13 +152,18 @@ def test_steps_that_need_the_same_share_an_image(place: Place, capfd: Any):
     assert capfd.readouterr().err.count("  image  ") == 2
 
 
-def test_labels_tell_where_it_comes_from(place: Place):
+def test_labels_tell_where_it_comes_from(place: Place, project: Path):
+    git = ["git", "-C", str(project), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for words in (["init", "-q"], ["add", "flow.py"], ["commit", "-q", "-m", "first"]):  # the other files are new
+        subprocess.run([*git, *words], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     run = place.flow()()
     reference = parse_reference(run.images[0]["reference"])
     with Repository(reference) as repository:
         image = read_image(repository, reference.digest, "")
     labels = image.settings["Labels"]
     assert labels["core.pipeline"] == "flow"
+    assert (labels["core.git.commit"], labels["core.git.dirty"]) == (head, "true")
     assert len(labels["core.run"]) == 36
     assert (image.settings["User"], image.settings["WorkingDir"]) == ("1000:1000", "/app")
     assert image.config["history"][-1]["created_by"] == "core: code"

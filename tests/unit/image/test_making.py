@@ -29,7 +29,7 @@ from core.ports.image_builder import ImageBuilder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from core.ports.image_builder import Recipe
+    from core.ports.image_builder import Code, Recipe
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -207,14 +207,38 @@ def test_a_container_imports_what_this_process_does(tmp_path: Path, monkeypatch:
 
 
 def test_labels_tell_the_commit(tmp_path: Path):
+    """Of a project that is in git, and whether it is just that."""
     assert commit_of(str(tmp_path)) == {}
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.com"]
-    subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
-    clean = commit_of(str(tmp_path))
-    assert (len(clean["commit"]), clean["dirty"]) == (40, "false")
-    (tmp_path / "new.py").touch()
-    assert commit_of(str(tmp_path))["dirty"] == "true"
+    project, labels, tags = tmp_path / "project", list[dict[str, str]](), list[str]()
+
+    class Keeping(Nowhere):
+        def code(self, _base: str, code: Code, tag: str, _registry: object) -> str:
+            labels.append(dict(code.labels))
+            tags.append(tag)
+            return "image"
+
+    def made() -> dict[str, str]:
+        spec = StepSpec("m:f", "f", print, str(project))
+        wish = Wish(
+            {"f": spec}, "flow", None, None, Keeping(), (), str(tmp_path / "home"), lambda data, _: data, "0197"
+        )
+        ensure_images(wish, Voice(lambda _: None))
+        return labels[-1]
+
+    project.mkdir()
+    (project / "pyproject.toml").touch()
+    assert made() == {"core.pipeline": "flow", "core.run": "0197"}
+    git = ["git", "-C", str(project), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert made() == {"core.pipeline": "flow", "core.run": "0197", "core.git.commit": head, "core.git.dirty": "false"}
+    (project / "pyproject.toml").write_text("[project]\n")
+    assert made() == {**labels[1], "core.git.dirty": "true"}
+    (project / "pyproject.toml").write_text("")
+    (project / "new.py").touch()
+    assert made() == {**labels[1], "core.git.dirty": "true"}
+    assert len(set(tags)) == 4
 
 
 def test_a_failed_build_is_told_by_its_last_lines():
