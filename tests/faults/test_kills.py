@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import random
+import re
 import signal
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import faults_harness as harness
 import pytest
@@ -16,6 +19,9 @@ import pytest
 import core
 from core import Client
 from core.faults import FAILPOINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SHAPES = list(harness.SHAPES)
 MAPPED = {"artifact.written", "step.expanded"}
@@ -32,7 +38,7 @@ ELSEWHERE = {
     "job.": "test_jobs.py, tests/integration/test_jobs.py",
     "journal.push": "tests/integration/test_journal_faults.py",
 }
-"""Those that have tests of their own, by beginning."""
+"""Those that have tests of their own, by beginning: a test of this file, or files and folders, from here or the root."""
 NAMES = sorted(name for name in FAILPOINTS if not name.startswith(tuple(ELSEWHERE)))
 
 
@@ -123,6 +129,33 @@ def test_every_failpoint_is_in_the_list_and_in_the_code() -> None:
     assert called == set(FAILPOINTS)
     assert {case[0] for case in cases()} == set(NAMES)
     assert not [beginning for beginning in ELSEWHERE if not any(name.startswith(beginning) for name in FAILPOINTS)]
+
+
+def told(place: str) -> str:
+    """The tests of a place that `ELSEWHERE` names, as text."""
+    if place in globals():
+        return inspect.getsource(globals()[place])
+    here = Path(__file__).parent
+    path = next(found for found in (here / place, here.parents[1] / place) if found.exists())
+    return "\n".join(
+        file.read_text(encoding="utf-8") for file in ([path] if path.is_file() else path.rglob("test_*.py"))
+    )
+
+
+def unnamed(names: Iterable[str]) -> list[str]:
+    """Those that no test names where `ELSEWHERE` says that one does."""
+    texts = {beginning: "\n".join(map(told, places.split(", "))) for beginning, places in ELSEWHERE.items()}
+    return [
+        name
+        for name in names
+        for beginning, text in texts.items()
+        if name.startswith(beginning) and not re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", text)
+    ]
+
+
+def test_each_failpoint_that_is_played_elsewhere_is_named_there() -> None:
+    assert unnamed(FAILPOINTS) == []
+    assert unnamed(["job.launch", "integration.new", "step.expanded"]) == ["job.launch", "integration.new"]
 
 
 SEEDS = range(200) if harness.FULL else range(6)
