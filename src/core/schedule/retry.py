@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _ONCE = Retry(attempts=1)
 """For a step that declares no `Retry`: its own failures are final."""
+LONGEST = 365 * 86_400.0
+"""Seconds that a delay grows to: what a clock can wait for."""
 
 
 class Retries:
@@ -72,7 +74,11 @@ class Retries:
 
 def delay(retry: Retry, failed: int) -> float:
     """Seconds to wait after `failed` failures."""
-    return retry.delay * retry.backoff ** (failed - 1) * (1 + retry.jitter * random.uniform(-1, 1))  # noqa: S311
+    try:
+        seconds = min(retry.delay * retry.backoff ** (failed - 1), LONGEST)
+    except OverflowError:
+        seconds = LONGEST if retry.delay else 0.0
+    return seconds * (1 + retry.jitter * random.uniform(-1, 1))  # noqa: S311
 
 
 def newest_checkpoint(recorder: Recorder, task: Task) -> ArtifactRef | None:
