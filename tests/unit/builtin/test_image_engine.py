@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,16 @@ import pytest
 
 from core.builtin.image_builders.buildkit import Buildkit
 from core.builtin.image_builders.engine import Engine
-from core.errors import InfrastructureError
-from core.ports.image_builder import Recipe
+from core.errors import ConfigurationError, InfrastructureError
+from core.ports.container_registry import RegistryLogin
+from core.ports.image_builder import BASE, USER, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 RECIPE = Recipe("a" * 64, "FROM x", "base:1", "linux/amd64", {}, "", "")
+BY_DIGEST = f"there.example/base@sha256:{'a' * 64}"
 
 
 @pytest.mark.parametrize(
@@ -60,20 +63,116 @@ def test_a_push_without_a_digest_is_none():
         Engine(client, "").push("a:1", "b", "2", None)
 
 
+class Sdk:
+    """An SDK of docker that notes what the engine is asked for; what it pulls is for `platform`, and has `user`."""
+
+    def __init__(self, platform: str = "linux/amd64", user: str = "") -> None:
+        system, _, processor = platform.partition("/")
+        self.about = {"Os": system, "Architecture": processor, "Config": {"User": user}}
+        self.there, self.asked = set[str](), list[dict[str, Any]]()
+        self.api, self.images = self, SimpleNamespace(get=self.get)
+
+    def get(self, name: str) -> Any:
+        if name not in self.there:
+            raise docker.errors.ImageNotFound("none")
+        return SimpleNamespace(id=name, attrs=self.about, tag=lambda *words: self.there.add(":".join(words)))
+
+    def pull(self, name: str, version: str, **options: Any) -> None:
+        self.there |= {f"{name}@{version}", f"{name}:{version}"}
+        self.asked.append({"pull": f"{name} {version}", **options})
+
+    def build(self, fileobj: Any, **options: Any) -> Any:
+        with tarfile.open(fileobj=fileobj) as tar:
+            files = {one.name: tar.extractfile(one).read().decode() for one in tar if one.isfile()}  # type: ignore[union-attr]
+        self.asked.append({"build": files, **options})
+        self.there.add(f"sha256:{len(self.asked)}")
+        return iter([{"stream": "Step 1/1 : FROM x\n"}, {"aux": {"ID": f"sha256:{len(self.asked)}"}}])
+
+
+@pytest.fixture
+def without_buildkit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Buildkit, "find", lambda *_: None)
+
+
+@pytest.mark.usefixtures("without_buildkit")
+def test_an_environment_is_for_the_platform_that_was_asked_for():
+    sdk = Sdk("linux/arm64")
+    recipe = RECIPE._replace(base=BY_DIGEST, platform="linux/arm64", files={"requirements.txt": b"numpy"})
+    assert Engine(sdk, "").build(recipe, RegistryLogin("me", "word"), print) == "sha256:2"
+    pulled, built = sdk.asked
+    name, _, digest = BY_DIGEST.partition("@")
+    login = {"username": "me", "password": "word"}
+    assert pulled == {"pull": f"{name} {digest}", "auth_config": login, "platform": "linux/arm64"}
+    assert (built["platform"], built["build"]) == (
+        "linux/arm64", {"requirements.txt": "numpy", "Dockerfile": "FROM x"},
+    )  # fmt: skip
+    with pytest.raises(ConfigurationError, match=r"is not for linux/s390x; it is for linux/arm64"):
+        Engine(sdk, "").build(recipe._replace(platform="linux/s390x"), None, print)
+
+
+@pytest.mark.usefixtures("without_buildkit")
+@pytest.mark.parametrize(
+    ("user", "runs_as"),
+    [
+        *((user, "1000:1000") for user in ("", "root", "root:root", "0", "0:0")),
+        *((user, user) for user in ("app", "app:root", "1234", "1234:0", "rootless")),
+    ],
+)
+def test_a_base_that_has_a_user_of_its_own_keeps_it(user: str, runs_as: str):
+    sdk = Sdk(user=user)
+    recipe = RECIPE._replace(base=BY_DIGEST, dockerfile=f"FROM {BASE}\nUSER root\nUSER {USER}\n")
+    Engine(sdk, "").build(recipe, None, print)
+    name = f"core-base:{'a' * 32}"
+    assert sdk.asked[-1]["build"]["Dockerfile"] == f"FROM {name}\nUSER root\nUSER {runs_as}\n"
+    assert name in sdk.there
+
+
+@pytest.mark.usefixtures("without_buildkit")
+def test_the_build_context_is_what_docker_does_not_ignore(tmp_path: Path):
+    """It is for the Dockerfile of one's own; what is built on that gets the recipe's files only."""
+    (tmp_path / "with space").mkdir()
+    for name in ("a.txt", "with space/ä.txt", "b.log", "with space/c.log", "kept.log", "Dockerfile"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".dockerignore").write_text("# not these\n**/*.log\n!kept.log\n")
+    sdk = Sdk()
+    recipe = RECIPE._replace(base="", own="FROM mine", context=str(tmp_path), files={"requirements.txt": b"numpy"})
+    Engine(sdk, "").build(recipe, None, print)
+    own, environment = (asked["build"] for asked in sdk.asked)
+    assert set(own) == {".dockerignore", "a.txt", "with space/ä.txt", "kept.log", "Dockerfile"}
+    assert (own["with space/ä.txt"], own["Dockerfile"]) == ("with space/ä.txt", "FROM mine")
+    assert environment == {"requirements.txt": "numpy", "Dockerfile": "FROM x"}
+
+
 def test_dockers_client_builds_on_the_same_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    client = tmp_path / "docker"
+    client, context = tmp_path / "docker", tmp_path / "my context"
     client.write_text(CLIENT)
     client.chmod(0o755)
+    context.mkdir()
+    (context / "a.txt").write_text("the file")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    buildkit, said = Buildkit.find("ssh://me@there"), list[str]()
-    assert buildkit is not None
-    assert buildkit.build("FROM x", {}, "", "linux/amd64", {}, said.append) == "sha256:made"
-    assert said == ["ssh://me@there"]
+    sdk, said = Sdk(), list[str]()
+    sdk.there.add("sha256:made")
+    own = RECIPE._replace(own="FROM mine", context=str(context), platform="linux/arm64", secrets={"word": "horse"})
+    recipe = own._replace(dockerfile=f"FROM {BASE}", files={"a.txt": b"another"})
+    assert Engine(sdk, "ssh://me@there").build(recipe, None, said.append) == "sha256:made"
+    first = ["ssh://me@there 1", "linux/arm64", "FROM mine", "horse", "the file"]
+    assert said == [*first, *first[:2], f"FROM core-base:{'a' * 32}", "horse", "another"]
+    assert (os.listdir(context), sdk.asked) == (["a.txt"], [])
 
 
 CLIENT = """#!/bin/sh
 [ "$1" = --version ] && echo "Docker version 20.1" && exit
-echo "$DOCKER_HOST"
-while [ "$1" != --iidfile ]; do shift; done
-echo sha256:made > "$2"
+echo "$DOCKER_HOST $DOCKER_BUILDKIT"
+while [ $# -gt 1 ]; do
+    case "$1" in
+        --platform) platform=$2 ;;
+        --iidfile) id=$2 ;;
+        -f) file=$2 ;;
+        --secret) secret=${2#id=word,src=} ;;
+    esac
+    shift
+done
+echo "$platform"
+for each in "$file" "$secret" "$1/a.txt"; do cat "$each"; echo; done
+echo sha256:made > "$id"
 """

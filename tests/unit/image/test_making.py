@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import time
@@ -72,9 +73,71 @@ def test_a_dockerfile_counts_with_what_it_copies(tmp_path: Path):
     both = recipe(tmp_path, dockerfile="Dockerfile", build_context="files")[0]
     (tmp_path / "files" / "a").write_text("b")
     assert recipe(tmp_path, dockerfile="Dockerfile")[0] == alone
-    assert recipe(tmp_path, dockerfile="Dockerfile", build_context="files")[0].key not in {alone.key, both.key}
+    other = recipe(tmp_path, dockerfile="Dockerfile", build_context="files")[0]
+    assert (other.own, other.context, other.base) == ("FROM x\n", str(tmp_path / "files"), "")
+    (tmp_path / "files" / "a").chmod(0o755)
+    program = recipe(tmp_path, dockerfile="Dockerfile", build_context="files")[0]
+    assert len({one.key for one in (alone, both, other, program)}) == 4
     with pytest.raises(ConfigurationError, match=r"Dockerfile '.*none' can't be read: No such file"):
         recipe(tmp_path, dockerfile="none")
+    with pytest.raises(ConfigurationError, match=r"build_context '.*none' is no folder"):
+        recipe(tmp_path, dockerfile="Dockerfile", build_context="none")
+
+
+def test_what_docker_ignores_does_not_count(tmp_path: Path):
+    (tmp_path / "Dockerfile").write_text("FROM x\n")
+    (tmp_path / "files" / "deep").mkdir(parents=True)
+    (tmp_path / "files" / ".dockerignore").write_text("# not these\n\n**/*.log\n!kept.log\n")
+    for name in ("a", "kept.log", "other.log", "deep/deep.log"):
+        (tmp_path / "files" / name).write_text("1")
+
+    def key() -> str:
+        return recipe(tmp_path, dockerfile="Dockerfile", build_context="files")[0].key
+
+    first = key()
+    for name in ("other.log", "deep/deep.log", "deep/new.log"):
+        (tmp_path / "files" / name).write_text("2")
+    assert key() == first
+    (tmp_path / "files" / "kept.log").write_text("2")
+    assert key() != first
+
+
+def test_debian_packages_are_installed_first(tmp_path: Path):
+    made = recipe(tmp_path, "numpy", apt_packages=("libgomp1", "git=1:2.*"), build_secrets={"pip_conf": "{{i.conf}}"})[
+        0
+    ]
+    lines = made.dockerfile.splitlines()
+    assert lines[:2] == ["FROM @BASE@", "USER root"]
+    assert lines[2] == (
+        "RUN --mount=type=secret,id=pip_conf apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy "
+        "--no-install-recommends git=1:2.* libgomp1 && rm -rf /var/lib/apt/lists/*"
+    )
+    assert [line for line in lines if "apt-get" in line] == lines[2:3]
+    assert "apt-get" not in recipe(tmp_path, "numpy")[0].dockerfile
+
+
+def test_the_python_of_a_base_of_ones_own_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The recipe's own command, by a shell that finds this Python."""
+    (tmp_path / "bin").mkdir()
+    for name in ("python", "python3"):
+        (tmp_path / "bin" / name).symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    def looked(**settings: str) -> tuple[int, str]:
+        text = recipe(tmp_path, **settings)[0].dockerfile
+        (command,) = (line.removeprefix("RUN ") for line in text.splitlines() if "command -v python" in line)
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    here = ".".join(map(str, sys.version_info[:3]))
+    for version in (here, here.rpartition(".")[0]):
+        assert looked(base_image="mine", python_version=version) == (0, "")
+    code, said = looked(base_image="mine", python_version="3.8")
+    assert (code, said.strip()) == (1, f"{sys.version} is not 3.8")
+    assert looked(base_image="mine") == (0, "")
+    assert "version_info" not in recipe(tmp_path, base_image="mine")[0].dockerfile  # whichever it has
+    assert recipe(tmp_path, python_version="3.8")[0].base == f"python:3.8-slim@{DIGEST}"
+    assert looked(python_version="3.8")[0] == 1
 
 
 def test_a_build_secret_stands_in_no_line_of_the_recipe(tmp_path: Path):
