@@ -16,6 +16,7 @@ from core.collect import DAY, find, sweep
 from core.model.event import Event, EventKind
 from core.testing.artifact_store import MemoryArtifactStore
 from core.testing.memory import ManualClock, MemoryTrackingStore
+from core.testing.suites.sample import ended, run_id, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,6 +139,48 @@ def test_a_held_run_outlives_its_time(capsys: pytest.CaptureFixture[str], monkey
     assert [row.id for row in Client().runs()] == [ids[2]]
     assert main(["gc", "--older-than", "soon"]) == 2
     assert "30d" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30d", 30 * DAY), ("12h", DAY / 2), ("2w", 14 * DAY), ("90m", 5400.0), ("1.5D", 1.5 * DAY)]
+)
+def test_runs_that_ended_longer_ago_are_forgotten_and_no_others(text: str, seconds: float) -> None:
+    tracking, now = Client().workspace.tracking, time.time()
+    ages = [400 * DAY, seconds + 60, seconds - 60, 0.0]
+    for number, age in enumerate(ages, 1):
+        begun = now - max(age, 300 * DAY)  # it counts from the end
+        tracking.append([started(run_id(number), at=begun), ended(run_id(number), at=now - age)])
+    for keep, left in ((3, [4, 3, 2]), (1, [4, 3])):
+        assert main(["gc", "--older-than", text, "--keep", str(keep), "--yes"]) == 0
+        assert [row.id for row in Client().runs()] == [run_id(number) for number in left]
+
+
+@pytest.mark.parametrize("text", ["30", "d", "", "30s", "-1d", "nand", "infd", "1e999d", "3 months"])
+def test_what_is_no_time_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gc", f"--older-than={text}", "--yes"]) == 2
+    assert "such as 30d" in capsys.readouterr().err
+
+
+def test_a_run_at_work_still_reuses_what_a_forgotten_run_made(core_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORE_DISPLAY", "none")
+    collect = ["gc", "--older-than", "0d", "--keep", "0", "--yes"]
+
+    @step(cache=False)
+    def tidy() -> int:
+        return main(collect)
+
+    @pipeline
+    def later() -> None:
+        big.with_options(after=tidy())(1)
+
+    flow(1)
+    aged(core_home)
+    run = later()
+    assert [row.id for row in Client().runs()] == [run.id]
+    assert run.steps["big"].state == "reused"
+    assert run.steps["big"].outputs["output"].load() == "1" * 20_000
+    assert main(collect) == 0
+    assert blobs(core_home) == 0
 
 
 def test_half_written_files_older_than_a_day_go(core_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _ONCE = Retry(attempts=1)
 """For a step that declares no `Retry`: its own failures are final."""
 LONGEST = 365 * 86_400.0
-"""Seconds that a delay grows to: what a clock can wait for."""
+"""Seconds that a delay grows to: an infinite one could not be recorded."""
 
 
 class Retries:

@@ -31,7 +31,7 @@ def test_jitter_is_drawn_anew_on_both_sides_and_within_its_share(share: float) -
     assert 6 * (1 + share / 2) < max(drawn) <= 6 * (1 + share)
 
 
-def test_what_grows_without_end_can_still_be_waited_for() -> None:
+def test_what_grows_without_end_is_a_number_still() -> None:
     for failed in (100, 1100, 10**6):
         assert delay(Retry(delay=1, jitter=0), failed) == LONGEST
         assert delay(Retry(delay=0), failed) == 0
