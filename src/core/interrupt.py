@@ -97,14 +97,12 @@ class Interruptible:
             os.kill(os.getpid(), number)
             return
         self._count += 1
-        if self._held and self._count < 3:
-            return
         self.told = Terminated if number == signal.SIGTERM else KeyboardInterrupt
         self._act(frame)
 
     def _act(self, frame: FrameType | None) -> None:
         """Tell the step or interrupt it; later, while core is at work: what it records or stores is not to be torn."""
-        if self._held:
+        if self._held and self._count < 3:
             return
         if self._count < 3 and _at_work(frame):
             self._alarm(self._again, BRIEFLY)

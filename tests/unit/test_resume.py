@@ -191,6 +191,9 @@ def second(x: int) -> int:
         if {polite}:
             while not context.stopping:
                 time.sleep(0.01)
+            open("told", "w").close()
+            while os.path.exists("stubborn"):
+                time.sleep(0.01)
             return 0
         time.sleep(60)
     return before
@@ -214,13 +217,19 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         process = subprocess.Popen(
             [sys.executable, "flow_script.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        while not (tmp_path / "begun").exists():
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.01)
+        wait_for("begun", process)
         time.sleep(0.05)  # what is shorter than 10 ms may be recorded 10 ms later
         return process
 
     return start
+
+
+def wait_for(file: str, process: subprocess.Popen[str]) -> None:
+    ends = time.monotonic() + 20
+    while not os.path.exists(file):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 def finish(process: subprocess.Popen[str]) -> int:
@@ -265,6 +274,20 @@ def test_a_step_that_looks_may_return_by_itself(started: Any) -> None:
     assert finish(process) == -signal.SIGTERM
     run = Client().run()
     assert (run.state, states(run)) == (RunState.CANCELLED, {"first": "completed", "second": "completed"})
+
+
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1)])
+def test_a_second_signal_means_now(started: Any, number: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORE_WORKERS", str(workers))
+    monkeypatch.setenv("CORE_GRACE", "600")
+    open("stubborn", "w").close()
+    process = started(polite=True)
+    process.send_signal(number)
+    wait_for("told", process)
+    process.send_signal(number)
+    assert finish(process) == -number
+    run = Client().run()
+    assert (run.state, states(run)) == (RunState.CANCELLED, {"first": "completed", "second": "cancelled"})
 
 
 def test_a_paused_owner_that_wakes_is_refused(started: Any) -> None:
