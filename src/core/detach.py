@@ -203,8 +203,9 @@ def _images(
     """Those of every step, whatever is reused, and of the driver."""
     pipeline, specs = wish.pipeline, wish.compiled.specs
     order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, run=wish.run, driver=True)
+    order = order._replace(past=wish.images)
     nodes = order.nodes()
-    return make(workspace, order._replace(past=wish.images), nodes, say) if nodes else ()
+    return [*(make(workspace, order, nodes, say) if nodes else ()), *order.ready()]
 
 
 def _record(options: RunOptions, made: Sequence[Made]) -> dict[str, Any]:

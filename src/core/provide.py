@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from core.errors import ConfigurationError
 from core.image.ensure import Wish, ensure_images
+from core.image.made import Made, Part
 from core.image.voice import Voice
 from core.model.spec import StepOptions
 from core.model.value import Value
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, Protocol
 
-    from core.image.made import Made
     from core.model.spec import ImageSettings, StepSpec
     from core.ports.component import Component
     from core.ports.image_builder import ImageBuilder
@@ -74,15 +74,27 @@ class Order(Value):
             return self.specs
         return {**self.specs, DRIVER: next(iter(self.specs.values()))._replace(options=StepOptions())}
 
-    def nodes(self) -> dict[str, list[str]]:
-        """Nodes that need an image, by the orchestrator that runs them."""
+    def nodes(self, *, ready: bool = False) -> dict[str, list[str]]:
+        """Nodes that need an image, by the orchestrator that runs them; those that run in a `ready` one of its own."""
         default, found = next(iter(self.orchestrators)), dict[str, list[str]]()
         for node, spec in self.all_specs().items():
             name = spec.options.runs_on or default
             one = self.orchestrators[name]
-            asked = self.image is not None or spec.options.image is not None
-            if one.needs_image and node not in self.reused and (asked or not one.image):
+            own = bool(one.image) and self.image is None and spec.options.image is None
+            if one.needs_image and node not in self.reused and own is ready:
                 found.setdefault(name, []).append(node)
+        return found
+
+    def ready(self) -> list[Made]:
+        """The images that orchestrators have of their own, as they are now, or were when the run that goes on began."""
+        before = {one.get("key"): one["reference"] for one in self.past}
+        found = []
+        for name, nodes in self.nodes(ready=True).items():
+            one = self.orchestrators[name]
+            key = f"{name} {one.image}"
+            reference = one.pinned(one.image, before.get(key, ""))
+            part = Part(one.image, "given", f"of orchestrator {name!r}")
+            found.append(Made(reference, tuple(nodes), part, asked=one.image, key=key))
         return found
 
 
@@ -91,9 +103,9 @@ def provide(means: Means, order: Order, conditions: Conditions) -> Conditions:
 
     Raises before anything ran, as `make` does.
     """
-    nodes = order.nodes()
+    nodes, ready = order.nodes(), order.ready()
     if not nodes:
-        return conditions
+        return _with(conditions, ready) if ready else conditions
     run = order.run or run_id()
     observers = conditions.observers(run)
     try:
@@ -103,11 +115,13 @@ def provide(means: Means, order: Order, conditions: Conditions) -> Conditions:
             with suppress(Exception):  # border of a plugin
                 observer.close()
         raise
+    return _with(conditions._replace(run=run, observers=lambda _: observers), [*made, *ready])
+
+
+def _with(conditions: Conditions, made: Sequence[Made]) -> Conditions:
+    images = {node: one.reference for one in made for node in one.steps}
     return conditions._replace(
-        run=run,
-        observers=lambda _: observers,
-        images={node: one.reference for one in made for node in one.steps},
-        record={**conditions.record, "images": [one.to_record() for one in made]},
+        images=images, record={**conditions.record, "images": [one.to_record() for one in made]}
     )
 
 

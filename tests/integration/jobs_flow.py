@@ -50,6 +50,20 @@ def work(data: list[int], how: str = "sum") -> int:
     return sum(data)
 
 
+@step
+def fails(unless: str) -> int:
+    """Until there is a file."""
+    if not os.path.exists(unless):
+        raise NoLuck("not yet")
+    return 1
+
+
+@pipeline
+def failing(unless: str) -> None:
+    """A step that fails until there is a file."""
+    fails(unless)
+
+
 @step(retry=Retry(attempts=3, delay=0.01, on=(NoLuck,)))
 def twice(number: int) -> int:
     """Fails at first, and goes on from what it kept."""

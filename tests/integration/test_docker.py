@@ -151,15 +151,32 @@ def attempts() -> list[tuple[str, str]]:
 
 
 def test_an_image_that_comes_late(stack: DockerOrchestrator, monkeypatch: pytest.MonkeyPatch) -> None:
-    there, pull = stack.image, stack._pull
+    there, pull, pulls = stack.image, stack._pull, iter(range(3))
 
     def late(client: Any, image: str) -> None:
-        stack.image = there
-        pull(client, image)
+        if next(pulls) < 2:  # when the run begins, and at the first attempt
+            pull(client, image)
+        client.tag(there, image)
 
     monkeypatch.setattr(stack, "_pull", late)
-    stack.image = MISSING
+    stack.image = "localhost:1/nobody/late"
     assert attempts() == [("failed", "ImageUnavailable"), ("completed", "")]
+
+
+def test_a_tag_that_moves_changes_nothing(stack: DockerOrchestrator, tmp_path: Path) -> None:
+    """Neither when the run goes on: it has the image that the tag named when it began, which nobody names any more."""
+    client, name = stack._client(), f"moving-{os.getpid()}"
+    client.tag(stack.image, name)
+    stack.image = name
+    with pytest.raises(RunFailed) as caught:
+        flows.failing(str(tmp_path / "good"))
+    (image,) = caught.value.run.images
+    assert image["reference"] == client.inspect_image(name)["Id"]
+    assert image["steps"] == ["fails"]
+    client.remove_image(name)
+    (tmp_path / "good").touch()
+    run = caught.value.run.resume()
+    assert (run.state, len(run.steps["fails"].attempts)) == ("completed", 2)
 
 
 def test_an_image_that_never_comes(stack: DockerOrchestrator) -> None:

@@ -55,6 +55,14 @@ class Orchestrator(Component, ABC):
         """
         return self.settings
 
+    def pinned(self, image: str, before: str = "") -> str:
+        """A reference to what `image`, a ready one, is now: a tag that moves later changes nothing.
+
+        `before` is what it gave when the run that goes on began: that is taken while it can be had. Never raises: what
+        can't be told now stays as it is, and launching tells why.
+        """
+        return before or image
+
     def prepare(self, run: str) -> None:
         """Set up what the jobs of `run` share; called once before the first launch."""
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from core.builtin.docker_host import address_of, knock, sdk_options, wants_certificates
 from core.builtin.orchestrators.docker_config import NAMES, container_config, container_name
-from core.errors import ConfigurationError, ImageUnavailable, InfrastructureError, MissingDependencyError
+from core.errors import ConfigurationError, CoreError, ImageUnavailable, InfrastructureError, MissingDependencyError
 from core.model.job import JobCause, JobHandle, JobPhase, JobState
 from core.ports.orchestrator import Orchestrator
 
@@ -127,6 +127,29 @@ class DockerOrchestrator(Orchestrator):
             for found in client.containers(all=True, filters={"label": [f"{NAMES['run']}={run}"]}):
                 self._remove(found["Id"])
 
+    def pinned(self, image: str, before: str = "") -> str:
+        if "@" in image or "@" in before:
+            return before or image
+        for name in filter(None, (before, image)):
+            with suppress(CoreError):
+                return self._pinned(name)
+        return image
+
+    def _pinned(self, image: str) -> str:
+        """By the digest that its registry knows, else by its id on the engine; pulled unless it is there."""
+        from docker.errors import ImageNotFound  # an optional library
+
+        client = self._client()
+        with self._told("asked"):
+            try:
+                about = client.inspect_image(image)
+            except ImageNotFound:
+                self._pull(client, image)
+                about = client.inspect_image(image)
+        repository = _split(image)[0]
+        same = (name for name in about.get("RepoDigests") or () if name.partition("@")[0] == repository)
+        return str(next(same, about["Id"]))
+
     def launch(self, job: Job) -> JobHandle:
         """Create and start its container, unless it is there already, and hand over the bundle."""
         image = job.image or self.image
@@ -170,11 +193,10 @@ class DockerOrchestrator(Orchestrator):
 
         from core.oci.login import docker_auth  # start-up time: it brings an HTTP client
 
-        repository, at, digest = image.partition("@")
-        tag = digest if at else None
-        if not at and ":" in image.rpartition("/")[2]:
-            repository, _, tag = image.rpartition(":")
         hint = "see that it was pushed, that its registry can be reached from the engine, and the registry's login"
+        if image.startswith("sha256:"):
+            raise ImageUnavailable(f"image {image!r} is not on the engine any more", hint)
+        repository, tag = _split(image)
         try:
             login = docker_auth(self.login(image)) if self.login is not None else None
             for line in client.pull(repository, tag=tag or "latest", stream=True, decode=True, auth_config=login):
@@ -306,6 +328,14 @@ def state_of(found: Mapping[str, Any]) -> JobState:
     if code == TOLD and deadline and float(deadline) <= datetime.fromisoformat(state["FinishedAt"]).timestamp():
         return JobState(JobPhase.FAILED, code, "", JobCause.DEADLINE)
     return JobState(JobPhase.FAILED, code, state.get("Error") or "")
+
+
+def _split(image: str) -> tuple[str, str]:
+    """Repository, and tag or digest (empty for none)."""
+    repository, at, digest = image.partition("@")
+    if at or ":" not in image.rpartition("/")[2]:
+        return repository, digest
+    return image.rpartition(":")[0], image.rpartition(":")[2]
 
 
 def _short(error: BaseException) -> str:
