@@ -2,12 +2,14 @@
 
 What it is told (`Errand`) goes the way of a step's bundle: never in arguments, environment, image, or what the engine
 shows. It holds the stack as it is now, secrets filled in where steps and components refer to them, and credentials that
-live for a while; what gives new ones stays here, so the run has as long as they have.
+live for a while. What gives new ones stays here: the run has as long as they have, unless its machine can renew them
+(`core.identity`).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from threading import Thread
 
@@ -20,7 +22,7 @@ from core.model.value import Value
 from core.prepare import prepare
 from core.provide import DRIVER, Order, make
 from core.record import run_id
-from core.resume import regained
+from core.resume import past_of, regained
 from core.secrets.reference import references
 from core.ship import entry_for_driver
 from core.text import short
@@ -90,8 +92,12 @@ class Errand(Value):
     """Image reference by digest, by node id."""
     results: Sequence[tuple[str, Sequence[Any]]]
     """Earlier results that the plan reuses: their events, each with the journal that it is from."""
-    again: Sequence[str] | None
+    until: float
+    """Seconds since 1970 at which the run is told to end."""
+    again: Sequence[str] | None = None
     """Steps of a run that goes on which are to run once more; None for a new run."""
+    workers: int | None = None
+    """What the call that goes on with a run says."""
 
 
 def pack(errand: Errand) -> bytes:
@@ -126,7 +132,7 @@ def detach(
     """
     compiled = pipeline.compile(parameters, options)
     with workspace:
-        return _leave(_Wish(run_id(), pipeline, options, compiled), workspace, say)
+        return _leave(_Call(run_id(), pipeline, pipeline.merged(options), compiled), workspace, say)
 
 
 def resume_detached(
@@ -141,10 +147,23 @@ def resume_detached(
     """As `core.resume.resume`, with a driver that is a job; raises as that and `detach` do, but for the run's end."""
     with workspace:
         view, pipeline, options, compiled = regained(workspace, run, target, retry, workers)
-        return _leave(_Wish(view.id, pipeline, options, compiled, view.images, tuple(retry)), workspace, say)
+        _refuse(workspace)
+        _hand_over(workspace, view.id)
+        past = past_of(view, retry, workspace)
+        call = _Call(view.id, pipeline, options, compiled, view.images, tuple(retry), workers, tuple(past.done))
+        return _leave(call, workspace, say)
 
 
-class _Wish(Value):
+def _hand_over(workspace: Workspace, run: str) -> None:
+    """Make a run's journal whole, and its lease free: what this home knows of both, its driver can't.
+
+    Raises `ConflictError` while its owner is alive.
+    """
+    owned = workspace.owned
+    owned.release(owned.acquire(run, f"hand-over-{os.urandom(8).hex()}", 3 * workspace.settings.heartbeat))
+
+
+class _Call(Value):
     """What a driver shall do."""
 
     run: str
@@ -155,22 +174,25 @@ class _Wish(Value):
     """What a run that goes on recorded of its images."""
     again: tuple[str, ...] | None = None
     """Steps of such a run which are to run once more; None for a new run."""
+    workers: int | None = None
+    """What was said now of how many."""
+    done: tuple[str, ...] = ()
+    """Its steps that have finished and stay so."""
 
 
-def _leave(wish: _Wish, workspace: Workspace, say: Callable[[str], None]) -> RunView:
-    run, pipeline, options, (graph, specs) = wish.run, wish.pipeline, wish.options, wish.compiled
+def _leave(call: _Call, workspace: Workspace, say: Callable[[str], None]) -> RunView:
+    run, pipeline, options, (graph, specs) = call.run, call.pipeline, call.options, call.compiled
     stack = workspace.stack.checked()
     _refuse(workspace)
-    merged = pipeline.merged(options)
     plan = workspace.planner(graph, specs, pipeline.no_cache(options)).plan(stack.name)
     where = workspace.orchestrators(specs)
     prepare(specs, where, workspace.registry.materializers(), workspace.refer)
-    workspace.conditions(merged, where)  # refuses a store that jobs can't reach
+    workspace.conditions(options, where)  # refuses a store that jobs can't reach
     kept = stack.container_registry
     deadline, because = deadline_of([stack.artifact_store, *where.values(), *((kept,) if kept else ())])
     if because:
         say(f"the run has {(deadline - time.time()) / 60:.0f} minutes: {because}")
-    made = _images(wish, workspace, where, say)
+    made = _images(call, workspace, where, say)
     images = {node: one.reference for one in made for node in one.steps}
     image = images.pop(DRIVER, None)
     errand = Errand(
@@ -179,7 +201,7 @@ def _leave(wish: _Wish, workspace: Workspace, say: Callable[[str], None]) -> Run
         roots=tuple(sorted({spec.source_root for spec in specs.values()})),
         graph=graph.digest,
         parameters=dict(graph.parameters),
-        record=_record(merged, made),
+        record=_record(options, made),
         settings=_settings(workspace.settings),
         actor=workspace.actor,
         stack=stack.name,
@@ -188,8 +210,10 @@ def _leave(wish: _Wish, workspace: Workspace, say: Callable[[str], None]) -> Run
         secrets=_secrets(workspace, specs),
         images=images,
         container_registry=entry_for_driver(kept) if kept else None,
-        results=list(_results(workspace, plan)),
-        again=wish.again,
+        results=[*_results(workspace, plan), *_kept(workspace, call)],
+        until=time.time() + LIFE,
+        again=call.again,
+        workers=call.workers,
     )
     began = Beginning(workspace, stack.orchestrator, errand, image)
     began.launch()
@@ -198,12 +222,12 @@ def _leave(wish: _Wish, workspace: Workspace, say: Callable[[str], None]) -> Run
 
 
 def _images(
-    wish: _Wish, workspace: Workspace, orchestrators: Mapping[str, Orchestrator], say: Callable[[str], None]
+    call: _Call, workspace: Workspace, orchestrators: Mapping[str, Orchestrator], say: Callable[[str], None]
 ) -> Sequence[Made]:
     """Those of every step, whatever is reused, and of the driver."""
-    pipeline, specs = wish.pipeline, wish.compiled.specs
-    order = Order(pipeline.name, pipeline.options.image, specs, orchestrators, run=wish.run, driver=True)
-    order = order._replace(past=wish.images)
+    pipeline, specs = call.pipeline, call.compiled.specs
+    image = pipeline.options.image
+    order = Order(pipeline.name, image, specs, orchestrators, run=call.run, past=call.images, driver=True)
     nodes = order.nodes()
     return [*(make(workspace, order, nodes, say) if nodes else ()), *order.ready()]
 
@@ -237,7 +261,10 @@ def _settings(settings: Settings) -> dict[str, Any]:
 
 
 def deadline_of(components: Sequence[Component]) -> tuple[float, str]:
-    """When a run must have ended, and which component's credentials end then; empty where none do."""
+    """When the credentials that a driver is lent end, and which component's end first; empty where none do.
+
+    Raises `ConfigurationError` when they end so soon that the driver may not have begun by then.
+    """
     deadline, because = time.time() + LIFE, ""
     for component in components:
         given = component.credentials() if component.credentials is not None else None
@@ -246,11 +273,11 @@ def deadline_of(components: Sequence[Component]) -> tuple[float, str]:
         if given.expires_at - MARGIN - LEAST < time.time():
             minutes = (given.expires_at - time.time()) / 60
             raise ConfigurationError(
-                f"{credentials_of(component)} end in {minutes:.0f} minutes, and a detached run can't renew them",
+                f"{credentials_of(component)} end in {minutes:.0f} minutes: too soon for a run that gets no others",
                 "let the connector give them for longer, or run it without --detach",
             )
         deadline = given.expires_at - MARGIN
-        because = f"{credentials_of(component)} end, unless the machine it runs on renews them by a role of its own"
+        because = f"{credentials_of(component)} end, unless its machine there renews them by a role of its own"
     return deadline, because
 
 
@@ -269,11 +296,20 @@ def _results(workspace: Workspace, plan: Plan) -> Iterator[tuple[str, Event]]:
         cached = decision.cached
         if cached is not None:
             for event in workspace.tracking.events(cached.run, cached.step):
-                if event.attempt == cached.attempt and event.kind in {
-                    EventKind.ATTEMPT_STARTED,
-                    EventKind.ATTEMPT_COMPLETED,
-                }:
+                if event.attempt == cached.attempt and event.kind in _OF_RESULT:
                     yield cached.origin, event
+
+
+def _kept(workspace: Workspace, call: _Call) -> Iterator[tuple[str, Event]]:
+    """What this home itself recorded of a run that goes on: the driver may load the pickles that it names."""
+    for step in call.done:
+        for event in workspace.tracking.events(call.run, step):
+            digests = [ref["digest"] for ref in event.data.get("outputs", {}).values()]
+            if event.kind in _OF_RESULT and all("" in workspace.tracking.origins(digest) for digest in digests):
+                yield "", event
+
+
+_OF_RESULT = frozenset({EventKind.ATTEMPT_STARTED, EventKind.ATTEMPT_COMPLETED})
 
 
 class Beginning:
@@ -293,10 +329,10 @@ class Beginning:
         self._begun = self._beginnings()
         self._handle = orchestrator.launch(
             Job(
-                id=f"{errand.run}/driver{f'-{self._begun}' if self._begun else ''}",  # the same id never starts two
+                id=f"{errand.run}/driver{f'-{os.urandom(4).hex()}' if self._begun else ''}",
                 command=(*orchestrator.python, "-m", "core.driver"),
                 image=self._image,
-                deadline=time.time() + LIFE + MARGIN,
+                deadline=errand.until + MARGIN,
                 labels={"driver": errand.run, "pipeline": errand.pipeline},
                 bundle=pack(errand),
                 folders=tuple(errand.store["folders"]),
@@ -317,8 +353,9 @@ class Beginning:
         try:
             self._wait()
         except KeyboardInterrupt:
-            run = self._errand.run
-            say(f"the driver of run {run} was launched and goes on without you: `core runs cancel {run}` ends the run")
+            run, again = self._errand.run, self._errand.again is not None
+            once = f", once `core runs show {run}` tells that it is running" if again else ""
+            say(f"the driver of run {run} was launched and goes on without you: `core runs cancel {run}` ends it{once}")
             raise
 
     def _wait(self) -> None:

@@ -16,7 +16,7 @@ import time
 from contextlib import redirect_stdout, suppress
 from threading import Thread
 
-from core.bundle import LIFE, UNTOLD
+from core.bundle import UNTOLD
 from core.detach import MARGIN, credentials_of, unpack
 from core.entrypoint import FAILED, TOLD, UNRECORDED, UNUSABLE, lend, open_component, read
 from core.errors import (
@@ -47,11 +47,15 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from core.detach import Errand
-    from core.model.spec import RunOptions
+    from core.ports.component import Component
     from core.ports.orchestrator import Orchestrator
     from core.run import Pipeline
     from core.schedule import Conditions
 
+LOOK, AGAIN = 1.0, 30.0
+"""Seconds between two looks at the time, and between two tries to renew what was lent."""
+FIRST = 10.0
+"""Seconds that the first try may take, whatever ends meanwhile."""
 LAST_WORDS = 2.0
 """Seconds for which a driver that could not begin stays, so that its client hears why."""
 
@@ -93,16 +97,17 @@ def driven(errand: Errand) -> int:
     """Drive the run that the errand tells of; gives the exit code."""
     workspace = ErrandWorkspace(errand, tempfile.mkdtemp(prefix="core-driver-"))
     pipeline = _pipeline(errand)
-    options = options_of(errand.record.get("options", {}), errand.record["tags"])
+    with workspace:
+        for origin, event in errand.results:
+            workspace.learn(origin, Event(*event))
     if errand.again is not None:
-        return _resumed(errand, workspace, pipeline, options)
+        return _resumed(errand, workspace, pipeline)
+    options = options_of(errand.record.get("options", {}), errand.record["tags"])
     compiled = compiled_again(pipeline, errand.parameters, options)
     if compiled.graph.digest != errand.graph:
         hint = "see that the image holds the files of now: `core pipeline build` tells what it takes"
         raise ConfigurationError(f"pipeline {pipeline.name!r} is another one here than on the client", hint)
     with workspace:
-        for origin, event in errand.results:
-            workspace.learn(origin, Event(*event))
         planner = workspace.planner(compiled.graph, compiled.specs, pipeline.no_cache(options))
         plan = planner.plan(errand.stack)
         where = workspace.orchestrators(compiled.specs)
@@ -113,11 +118,11 @@ def driven(errand: Errand) -> int:
     return 0 if ending.state is RunState.COMPLETED else FAILED
 
 
-def _resumed(errand: Errand, workspace: ErrandWorkspace, pipeline: Pipeline[Any, Any], options: RunOptions) -> int:
+def _resumed(errand: Errand, workspace: ErrandWorkspace, pipeline: Pipeline[Any, Any]) -> int:
     """Go on with the run."""
     workspace.watch()
     try:
-        resume(workspace, errand.run, pipeline, retry=errand.again or (), workers=options.workers)
+        resume(workspace, errand.run, pipeline, retry=errand.again or (), workers=errand.workers)
     except (RunFailed, RunCancelled):
         return FAILED
     return 0
@@ -163,10 +168,12 @@ class ErrandWorkspace(Workspace):
         self._errand = errand
         self._opener = ErrandSecrets(dict(errand.secrets))
         self._built: dict[str, Any] = {}
+        self._ends: dict[str, tuple[float, str]] = {}  # by component: until when it can be used, and why no longer
         self._lent: list[tuple[Any, Mapping[str, Any]]] = []  # whose credentials end, and what was told of each
         store = self._open("artifact_store", errand.store)
         kept = self._open("container_registry", errand.container_registry) if errand.container_registry else None
-        self.stack = _Checked(errand.stack, self.orchestrator(next(iter(errand.orchestrators))), store, kept)
+        orchestrators = [self.orchestrator(name) for name in errand.orchestrators]
+        self.stack = _Checked(errand.stack, orchestrators[0], store, kept)
 
     def refer(self, data: Any, where: str) -> None:
         """Nothing: the client has looked whether the secrets are there."""
@@ -211,33 +218,51 @@ class ErrandWorkspace(Workspace):
 
     def watch(self) -> None:
         """Ask for the run's end when its time is over, and end this process where that does not help."""
-        errand = self._errand
-
-        def watch() -> None:
-            deadline, because = self._time()
-            while (left := deadline - time.time()) > 0:
-                time.sleep(min(left, 60.0))  # clocks are set, machines sleep
-            wish = {"reason": f"its time is over: {because}"}
-            with suppress(Exception), Workspace(self.settings) as beside:  # a store that is away keeps none alive
-                event = Event(errand.run, "", 0, "deadline", 0, EventKind.CANCEL_REQUESTED, time.time(), 0, wish)
-                beside.tracking.append([event._replace(project=self.settings.project, actor="core")])
-            time.sleep(MARGIN)
-            os._exit(TOLD)
-
-        Thread(target=watch, name="core-deadline", daemon=True).start()
-
-    def _time(self) -> tuple[float, str]:
-        """When the run must have ended, and why: credentials that were lent end, unless this machine renews them."""
-        ends = [(time.time() + LIFE, "it had all the time that a run may have")]
+        self._ends = {"": (self._errand.until, "it had all the time that a run may have")}
         for component, entry in self._lent:
-            from core.identity import adopt  # start-up time: few runs have credentials that end
+            first = time.time() + FIRST
+            self._ends[_noun(component)] = max(_end(entry), first), f"{credentials_of(component)} end"
+            Thread(target=self._renew, args=(component, entry), name="core-identity", daemon=True).start()
+        Thread(target=self._watch, name="core-deadline", daemon=True).start()
 
+    def _watch(self) -> None:
+        """The thread's life: clocks are set, machines sleep, and ends move."""
+        while (left := min(self._ends.copy().values())[0] - time.time()) > 0:
+            time.sleep(min(left, LOOK))
+        wish = {"reason": f"its time is over: {min(self._ends.copy().values())[1]}"}
+        with suppress(Exception), Workspace(self.settings) as beside:  # a store that is away keeps none alive
+            writer, run = f"deadline-{os.urandom(8).hex()}", self._errand.run
+            event = Event(run, "", 0, writer, 0, EventKind.CANCEL_REQUESTED, time.time(), 0, wish)
+            beside.tracking.append([event._replace(project=self.settings.project, actor="core")])
+        time.sleep(MARGIN)
+        os._exit(TOLD)
+
+    def _renew(self, component: Component, entry: Mapping[str, Any]) -> None:
+        """A thread's life: let this machine renew what was lent, if it can; what may pass is tried again to the end."""
+        name, lent = _noun(component), credentials_of(component)
+        while True:
             try:
+                from core.identity import adopt  # start-up time: few runs have credentials that end
+
                 adopt(component, entry, self._errand.run, self.registry, self.settings.home)
             except Exception as error:  # noqa: BLE001 - border of a plugin: why the run ends is told
-                why = f"{credentials_of(component)} end, and this machine can't renew them: {message_of(error)}"
-                ends.append((entry["credentials"]["expires_at"] - MARGIN, why))
-        return min(ends)
+                why = f"{lent} end, and this machine can't renew them: {message_of(error)}"
+                self._ends[name] = _end(entry), why
+                if not isinstance(error, InfrastructureError):
+                    return
+                time.sleep(AGAIN)
+            else:
+                del self._ends[name]
+                return
+
+
+def _noun(component: Component) -> str:
+    return f"{component.type} {component.name}"
+
+
+def _end(entry: Mapping[str, Any]) -> float:
+    """When what was lent to a component can be used no longer, but for recording that."""
+    return float(entry["credentials"]["expires_at"]) - MARGIN
 
 
 if __name__ == "__main__":

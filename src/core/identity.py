@@ -9,7 +9,7 @@ from core.connectors import Renewing
 from core.connectors.asking import asked
 from core.connectors.recipe import Recipe, connector_class
 from core.entrypoint import open_component
-from core.errors import NotFoundError
+from core.errors import CoreError, InfrastructureError, NotFoundError
 from core.pact import place_of
 from core.secrets import Vault
 
@@ -32,19 +32,34 @@ def adopt(component: Component, entry: Mapping[str, Any], run: str, registry: Re
         raise NotFoundError("no service connector gave them")
     kind = registry.connector_type(told["type"])
     with asked(told["name"], told["type"]):
-        method, settings = connector_class(kind).machine_identity(told["settings"])
-    recipe = Recipe(told["name"], kind, method, settings, Vault(home, lambda: False))
-    own = Renewing(recipe, told["resource_type"], told["resource_id"])
-    own()
-    tried = open_component(registry, component.type, entry)
-    tried.name, tried.credentials = component.name, own
+        ways = connector_class(kind).machine_identity(told["settings"])
+    if not ways:
+        raise NotFoundError(f"connectors of type {kind.name!r} know no identity of a machine")
+    for method, settings in ways:
+        recipe = Recipe(told["name"], kind, method, settings, Vault(home, lambda: False))
+        own = Renewing(recipe, told["resource_type"], told["resource_id"])
+        try:
+            _try(own, open_component(registry, component.type, entry), component.name, run)
+        except InfrastructureError:
+            raise  # it may pass: who does not wait would take a way that opens more
+        except CoreError:
+            if (method, settings) == ways[-1]:
+                raise
+        else:
+            component.credentials = own
+            return
+
+
+def _try(own: Renewing, component: Any, name: str, run: str) -> None:
+    """Whether a component of its own can be used with them, and closes it."""
+    component.name, component.credentials = name, own
     try:
-        tried.verify()
+        own()
+        component.verify()
         if component.type == "artifact_store":
-            _write(tried, run)
+            _write(component, run)
     finally:
-        tried.close()
-    component.credentials = own
+        component.close()
 
 
 def _write(store: Any, run: str) -> None:

@@ -120,9 +120,7 @@ def provide(means: Means, order: Order, conditions: Conditions) -> Conditions:
 
 def _with(conditions: Conditions, made: Sequence[Made]) -> Conditions:
     images = {node: one.reference for one in made for node in one.steps}
-    return conditions._replace(
-        images=images, record={**conditions.record, "images": [one.to_record() for one in made]}
-    )
+    return conditions._replace(images=images, record={**conditions.record, "images": [one.to_record() for one in made]})
 
 
 def build(means: Means, order: Order, tell: Callable[[str], None]) -> list[Made]:

@@ -60,7 +60,7 @@ def resume(
         plan = planner.plan(stack.name)
         where = workspace.orchestrators(compiled.specs)
         prepare(compiled.specs, where, workspace.registry.materializers(), workspace.refer)
-        past = _past(view, retry, workspace)
+        past = past_of(view, retry, workspace)
         conditions = workspace.conditions(options, where)
         conditions = workspace.provided(conditions, pipeline, compiled.specs, plan, where, view)
         ending = drive(plan, planner, dict(compiled.specs), conditions, past)
@@ -214,8 +214,11 @@ def _same(view: RunView, graph: Graph) -> None:
     )
 
 
-def _past(view: RunView, retry: Sequence[str], workspace: Workspace) -> Past:
-    """What is finished and stays so, and the number of the newest attempt of each step."""
+def past_of(view: RunView, retry: Sequence[str], workspace: Workspace) -> Past:
+    """What is finished and stays so, and the number of the newest attempt of each step.
+
+    What lies in another store is copied. Raises `ConfigurationError` for what can't be reached, `UntrustedPickleError`.
+    """
     again = _with_instances(view, retry)
     stale = _downstream(view.graph, again)
     done: dict[str, Outputs] = {}

@@ -205,6 +205,40 @@ def test_a_failed_run_goes_on_detached(alone: Callable[..., tuple[str, str]]) ->
         assert [len(step["attempts"]) for step in shown["steps"]] == attempts
 
 
+OWN = """
+class Model:
+    pass
+
+@step
+def fit() -> Model:
+    return Model()
+
+@step
+def judge(model: Model) -> int:
+    if not Path("good").exists():
+        raise ValueError
+    return 1
+
+@pipeline
+def modelling() -> None:
+    judge(fit())
+"""
+
+
+def test_what_only_its_home_knows_of_a_run_goes_with_it(alone: Callable[..., tuple[str, str]]) -> None:
+    """It began on a stack whose store nobody shares, and its finished step gave a pickle, which only its own home trusts."""
+    Path("flow.py").write_text(Path("flow.py").read_text() + OWN)
+    alone("run", "flow.py:modelling", "--stack", "default", code=1)
+    run = json.loads(alone("runs", "show", "latest", "-o", "json")[0])["id"]
+    Path("good").touch()
+    alone("runs", "resume", run, "--detach")
+    ends = time.monotonic() + 60
+    while (shown := json.loads(alone("runs", "show", run, "-o", "json")[0]))["state"] != "completed":
+        assert time.monotonic() < ends, shown
+        time.sleep(0.2)
+    assert [len(step["attempts"]) for step in shown["steps"]] == [1, 2]
+
+
 def test_what_keeps_a_driver_from_beginning_is_told(alone: Callable[..., tuple[str, str]]) -> None:
     """It does not find the pipeline as the client compiled it; its own words come back."""
     text = Path("flow.py").read_text().replace("train(load(size))", "train(load(size + ('driver.py' in sys.argv[0])))")
@@ -228,9 +262,9 @@ def test_credentials_cap_the_run(tmp_path: Path) -> None:
     store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"}, time.time() + 3600)
     deadline, because = deadline_of([store])
     assert 3500 < deadline - time.time() < 3600
-    assert because.startswith("credentials of artifact store 'default' end, unless the machine it runs on renews them")
+    assert because.startswith("credentials of artifact store 'default' end, unless its machine there renews them")
     store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"}, time.time() + 200)
-    with pytest.raises(ConfigurationError, match="end in 3 minutes, and a detached run can't renew them"):
+    with pytest.raises(ConfigurationError, match="end in 3 minutes: too soon for a run that gets no others"):
         deadline_of([store])
     store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"})
     assert deadline_of([store])[1] == ""

@@ -35,8 +35,8 @@ def test_its_time_is_over_though_the_store_is_away(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("os._exit", ended.append)
     workspace = object.__new__(driver.ErrandWorkspace)
     workspace.settings = SimpleNamespace(project="")  # type: ignore[assignment]
-    workspace._errand = SimpleNamespace(run="0197")  # type: ignore[assignment]
-    monkeypatch.setattr(workspace, "_time", lambda: (0.0, "enough"))
+    workspace._errand = SimpleNamespace(run="0197", until=time.time())  # type: ignore[assignment]
+    workspace._lent = []
     workspace.watch()
     until = time.monotonic() + 10
     while not ended and time.monotonic() < until:
@@ -48,10 +48,10 @@ def test_who_does_not_wait_for_it_is_told_that_it_goes_on(monkeypatch: pytest.Mo
     def interrupted() -> bool:
         raise KeyboardInterrupt
 
-    errand: Any = SimpleNamespace(run="0197")
+    errand: Any = SimpleNamespace(run="0197", again=None)
     beginning = Beginning(errand, errand, errand, None)
     monkeypatch.setattr(beginning, "_ended", interrupted)
     said: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         beginning.wait(said.append)
-    assert "goes on without you: `core runs cancel 0197` ends the run" in said[0]
+    assert "goes on without you: `core runs cancel 0197` ends it" in said[0]

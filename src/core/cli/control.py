@@ -103,11 +103,11 @@ def _go_on(client: Client, run: RunView, arguments: Namespace, retry: Sequence[s
 def _detached(
     client: Client, run: str, target: Pipeline[..., object] | None, arguments: Namespace, retry: Sequence[str]
 ) -> int:
-    from core.cli.run import left  # start-up time: only what runs steps
+    from core.cli.run import tell_left  # start-up time: only what runs steps
     from core.detach import resume_detached  # start-up time: the same
 
     view = resume_detached(client.workspace, run, target, retry=retry, workers=arguments.workers, say=say)
-    left(view, arguments.output)
+    tell_left(view, arguments.output)
     return 0
 
 

@@ -193,11 +193,11 @@ def _detach(pipeline: Pipeline[Any, Any], parameters: Mapping[str, Any], options
     from core.detach import detach  # start-up time: most runs stay here
     from core.workspace import Workspace  # start-up time: the same
 
-    left(detach(pipeline, parameters, options, Workspace(), say), form)
+    tell_left(detach(pipeline, parameters, options, Workspace(), say), form)
     return 0
 
 
-def left(view: RunView, form: str) -> None:
+def tell_left(view: RunView, form: str) -> None:
     """Tell of a run that goes on without its client."""
     told(view, form)
     run = short(view.id)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-_MOST, _LARGE = 200, 4
-"""Entries of a kind that are kept, and of one whose values are larger than `LARGE`."""
-LARGE = 1 << 10
-"""Characters."""
+_MOST = 200
+"""Entries of a kind that are kept."""
+_FEW = {"images": 4}
+"""The same of kinds whose values are large."""
 SETTLED = 100_000_000
 """Nanoseconds after which a file that did not change would have another time if it was written again."""
 
@@ -49,7 +49,7 @@ class Memory:
 
     def keep(self, kind: str, key: str, stamp: str, value: str) -> None:
         """Note it."""
-        self._put(kind, key, [stamp, value], _LARGE if len(value) > LARGE else _MOST)
+        self._put(kind, key, [stamp, value])
 
     def save(self) -> None:
         """Write what is new; where that can't be, it is found out again the next time."""
@@ -68,13 +68,13 @@ class Memory:
         notes = self._known.get(kind)
         return notes.get(key) if isinstance(notes, dict) else None
 
-    def _put(self, kind: str, key: str, value: Any, most: int = _MOST) -> None:
+    def _put(self, kind: str, key: str, value: Any) -> None:
         if self._get(kind, key) == value:
             return
         notes = self._known.get(kind)
         notes = dict(notes) if isinstance(notes, dict) else {}
         notes.pop(key, None)
-        self._known[kind] = dict([*notes.items(), (key, value)][-most:])
+        self._known[kind] = dict([*notes.items(), (key, value)][-_FEW.get(kind, _MOST) :])
         self._changed = True
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CHUNK = 32 << 20
 """Bytes above which a blob goes up in several requests, each of this size at most."""
+WORTH = 1 << 20
+"""Bytes above which one asks whether a blob is there, where the registry does not say so by itself."""
 _MOST = 16 << 20
 """Bytes that a manifest or a configuration may have."""
 _UPLOADS = 3
@@ -136,6 +138,9 @@ class Repository:
 
         def send() -> None:
             place, sent = self._begin(doing, digest), 0
+            if place and size > WORTH and self.has(digest):  # some registries never mount
+                self._ask("DELETE", place)
+                return
             if not place:
                 return
             while size - sent > CHUNK:
@@ -188,6 +193,8 @@ class Repository:
         answer = self._ask("POST", f"blobs/uploads/{mount}", body=b"")
         if mount and answer.status == 201:
             return ""
+        if mount and answer.status != 202:  # some registries know no mount
+            answer = self._ask("POST", "blobs/uploads/", body=b"")
         self._expect(answer, {202}, doing)
         return self._place(answer)
 

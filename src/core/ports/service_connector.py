@@ -9,12 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from core.errors import NotFoundError
 from core.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
 
@@ -131,13 +130,14 @@ class ServiceConnector(ABC):
         raise NotImplementedError
 
     @classmethod
-    def machine_identity(cls, settings: Mapping[str, str]) -> tuple[str, dict[str, str]]:  # noqa: ARG003 - types that know one override
-        """Method and settings by which the machine that this runs on, such as a VM with a role, says who it is.
+    def machine_identity(cls, settings: Mapping[str, str]) -> Sequence[tuple[str, Mapping[str, str]]]:  # noqa: ARG003 - types that know one override
+        """Methods and settings by which the machine that this runs on, such as a VM with a role, says who it is.
 
-        A driver without its client goes on by them when what it was lent ends. `settings` are those of the connector
-        that lent it, without secrets. Asks nobody; raises `NotFoundError` where the type knows no such identity.
+        A driver without its client goes on by the first that opens what it was lent: the narrowest stands first.
+        `settings` are those of the connector that lent it, without secrets. Asks nobody; empty where the type knows no
+        such identity.
         """
-        raise NotFoundError(f"connectors of type {cls.name!r} know no identity of a machine")
+        return ()
 
     @abstractmethod
     def identity(self) -> str:

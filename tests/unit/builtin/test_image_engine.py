@@ -43,8 +43,15 @@ def test_an_engine_that_went_away_is_told(ask: Callable[[Engine], Any], doing: s
 @pytest.mark.parametrize(("failures", "said"), [(2, ""), (3, "503 Service Unavailable")])
 def test_a_push_that_a_registry_fails_is_tried_again(monkeypatch, failures, said):
     monkeypatch.setattr("core.builtin.image_builders.engine.PAUSES", (0.0, 0.0))
-    error = [{"error": "received unexpected HTTP status: 503 Service Unavailable"}]
-    answers = [*(error for _ in range(failures)), [{"aux": {"Digest": "sha256:1"}}]]
+    words = (
+        "received unexpected HTTP status:",
+        "unexpected status from PUT request to http://host/v2/x:",
+        "HTTP status:",
+    )
+    answers = [
+        *([{"error": f"{word} 503 Service Unavailable"}] for word in words[:failures]),
+        [{"aux": {"Digest": "sha256:1"}}],
+    ]
     api = SimpleNamespace(push=lambda *_, **__: iter(answers.pop(0)))
     client = SimpleNamespace(api=api, images=SimpleNamespace(get=lambda _: SimpleNamespace(tag=lambda *_: True)))
     engine = Engine(client, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -65,6 +65,34 @@ def test_media_types_stay_of_the_family_of_the_base(repository: Make, family: st
     made = publish(there, lambda: image, None, LAYER, io.BytesIO(CODE), Changes(), "code")
     assert made.media_type == image.manifest.media_type == made.data["mediaType"]
     assert made.layers[-1].media_type == (DOCKER_LAYER if docker else OCI_LAYER)
+
+
+def test_a_registry_that_refuses_to_mount(repository: Make, monkeypatch: pytest.MonkeyPatch):
+    there, data, nothing = repository(), b"new", f"blobs/{digest_of(b'nothing')}"
+    ask = there.http.ask
+
+    def refusing(method: str, url: str, **options: Any) -> Any:
+        place, mounts, _ = url.partition("blobs/uploads/?mount=")
+        return ask("GET", f"{place}{nothing}") if mounts else ask(method, url, **options)
+
+    monkeypatch.setattr(there.http, "ask", refusing)
+    there.upload(digest_of(data), io.BytesIO(data), len(data))
+    assert there.has(digest_of(data))
+
+
+def test_a_registry_that_never_mounts(repository: Make, monkeypatch: pytest.MonkeyPatch):
+    """A large blob is asked for before it is sent."""
+    there, data = repository(), bytes(module.WORTH + 1)
+    ask = there.http.ask
+    there.upload(digest_of(data), io.BytesIO(data), len(data))
+    monkeypatch.setattr(there.http, "ask", lambda method, url, **options: ask(method, _plain(url), **options))
+    sent = there.http.sent
+    there.upload(digest_of(data), io.BytesIO(data), len(data))
+    assert there.http.sent == sent
+
+
+def _plain(url: str) -> str:
+    return url.partition("?mount=")[0]
 
 
 def test_what_is_there_is_not_sent_again(repository: Make):

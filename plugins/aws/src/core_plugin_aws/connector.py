@@ -15,7 +15,7 @@ from core_plugin_aws.trouble import RENEW, asked
 from core_plugin_aws.uri import registry_host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from botocore.session import Session
 
@@ -37,9 +37,11 @@ class AwsConnector(ServiceConnector):
         return configured(environment, method)
 
     @classmethod
-    def machine_identity(cls, settings: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-        """The role of the VM or of the container, by whatever way an SDK finds it."""
-        return "implicit", {key: settings[key] for key in ("region", "endpoint_url") if key in settings}
+    def machine_identity(cls, settings: Mapping[str, str]) -> Sequence[tuple[str, Mapping[str, str]]]:
+        """The connector's role, narrowed to the resource, if the machine's own may assume it; else that, as it is."""
+        own = {key: settings[key] for key in ("region", "endpoint_url") if key in settings}
+        role = {key: settings[key] for key in ("role_arn", "external_id", "expiration_seconds") if key in settings}
+        return [*([("implicit", own | role)] if "role_arn" in role else []), ("implicit", own)]
 
     def identity(self) -> str:
         """ARN of the user or role."""

@@ -54,7 +54,11 @@ def own(settings: Mapping[str, str]) -> Lent:
         return session
 
     session = asked("find credentials", make)
-    ends = None if key else getattr(session.get_credentials(), "_expiry_time", None)
+    ends = None
+    if not key:
+        keys = session.get_credentials()
+        asked("find credentials", keys.get_frozen_credentials)  # some are fetched now, and tell when they end no sooner
+        ends = getattr(keys, "_expiry_time", None)
     return Lent(session, ends.timestamp() if ends else None, as_they_are=True)
 
 

@@ -37,7 +37,7 @@ NOBODY = "1000:1000"
 """Who containers run as where the base would run them as root."""
 PAUSES = 0.5, 2.0
 """Seconds before a push is tried again: the engine tries layers again by itself, and no manifest."""
-_PASSES = re.compile(r"HTTP status: (429|5\d\d)|toomanyrequests", re.IGNORECASE)
+_PASSES = re.compile(r"(HTTP status|status from \w+ request to \S+): (429|5\d\d)|toomanyrequests", re.IGNORECASE)
 
 
 def connect(host: str = "") -> Engine | None:

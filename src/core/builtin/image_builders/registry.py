@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from core.ports.image_builder import Code, Recipe
 
 
+_FORM = "1"
+"""Of notes about images: others are not read."""
+
+
 class RegistryImageBuilder(ImageBuilder):
     """Needs a Docker engine only for an environment that the registry does not have yet."""
 
@@ -75,10 +79,13 @@ class RegistryImageBuilder(ImageBuilder):
         changes = Changes(code.environment, code.labels, code.workdir, "core: code")
 
         def read() -> Image:
-            known = code.notes.known("images", reference.version, "") if code.notes is not None else ""
-            image = Image.of(known) if known else read_image(repository, reference.version, "")
-            if code.notes is not None:
-                code.notes.keep("images", reference.version, "", image.to_text())
+            if code.notes is None:
+                return read_image(repository, reference.version, "")
+            known = code.notes.known("images", reference.version, _FORM)
+            if known:
+                return Image.of(known)
+            image = read_image(repository, reference.version, "")
+            code.notes.keep("images", reference.version, _FORM, image.to_text())
             return image
 
         made = publish(repository, read, None, layer, code.file, changes, tag)
