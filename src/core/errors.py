@@ -309,7 +309,7 @@ def explain(error: BaseException) -> str:
     text = ""
     cause = error.__cause__
     if isinstance(error, RunFailed) and isinstance(cause, CoreError):
-        text = f"{cause}\n"
+        text = f"{cause}\n" if hasattr(cause, "hint") else trace_text(cause)  # a stand-in's is in what its job told
     elif cause is not None and (
         isinstance(error, RunFailed) or (isinstance(error, CompileError) and raised_by_them(cause))
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -47,6 +48,9 @@ def work(data: list[int], how: str = "sum") -> int:
         data.append(len(eaten))
     if how == "sleep":
         time.sleep(60)
+    if how == "spoil":
+        shutil.rmtree(os.environ["SPOIL"])
+        Path(os.environ["SPOIL"]).touch()
     return sum(data)
 
 

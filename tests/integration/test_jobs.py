@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -13,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core import RunFailed, pipeline
+from core.builtin.journal.store import JournalTrackingStore
 from core.builtin.journal.writer import JournalWriter
 from core.builtin.stores.local import LocalArtifactStore
 from core.builtin.stores.settings import LocalSettings
-from core.errors import ConfigurationError, LeaseLostError, StepCrashed, StepTimeout, WorkerDied
+from core.bundle import START
+from core.errors import ConfigurationError, LeaseLostError, StepCrashed, StepTimeout, WorkerDied, explain
 from core.model.event import Event, EventKind
 from core.resume import resume
 from core.schedule import jobs
@@ -203,6 +207,134 @@ def test_what_somebody_else_reports_of_a_job_is_not_believed(
     monkeypatch.setattr(processes, "launch", forging)
     assert flows.flow(size=4).state == "completed"
     assert trace() == {"make": 1, "sum": 1}
+
+
+def test_a_step_that_is_not_in_its_job_is_told(
+    processes: ProcessOrchestrator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its module was left out of the image, or is another one there."""
+    launch, place = processes.launch, tmp_path / "left" / "left_out.py"
+    place.parent.mkdir()
+    place.write_text("from core import pipeline, step\n@step\ndef f() -> int:\n    return 1\n")
+    monkeypatch.setattr(sys, "path", [str(place.parent), *sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("CORE_DISPLAY", "none")
+    left_out: Any = import_module("left_out")
+    for text, why in ((None, "No module named 'left_out'"), ("", "has no attribute 'f'")):
+
+        def without(job: Any, text: str | None = text) -> Any:
+            place.unlink(missing_ok=True)
+            if text is not None:
+                place.write_text(text)
+            return launch(job)
+
+        monkeypatch.setattr(processes, "launch", without)
+        with pytest.raises(RunFailed) as caught:
+            pipeline(lambda: left_out.f())()
+        error = caught.value.run.steps["f"].error or {}
+        assert error["message"].startswith("step 'f' is not at 'left_out:f' in this job: ")
+        assert why in error["message"]
+        assert isinstance(caught.value.__cause__, ConfigurationError)
+        assert "[configuration]\n  hint: see which files the image holds" in explain(caught.value)
+        assert len(caught.value.run.steps["f"].attempts) == 1
+    del sys.modules["left_out"]
+
+
+@pytest.fixture
+def bundles(
+    trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch, core_home: Path
+) -> Iterator[dict[str, bytes]]:
+    """What jobs are told, by what their steps do; nobody has begun them."""
+    told: dict[str, bytes] = {}
+
+    class Keeper(ProcessOrchestrator):
+        """Keeps it, and launches none."""
+
+        def launch(self, job: Any) -> Any:
+            told[job.labels["step"]] = job.bundle
+            raise ConfigurationError("kept for later")
+
+    @pipeline
+    def several() -> None:
+        for how in ("sum", "raise", "sleep", "spoil"):
+            flows.work.with_options(name=how)([1, 2], how)
+
+    keeper, store = Keeper(), LocalArtifactStore(LocalSettings(path=str(core_home / "artifacts"), shared=True))
+    monkeypatch.setattr(Workspace, "stack", Stack("keeper", keeper, store))
+    monkeypatch.setenv("SPOIL", str(core_home / "artifacts"))
+    with pytest.raises(RunFailed):
+        several()
+    assert not trace()
+    yield told
+    keeper.close()
+
+
+def job(code: str = START) -> subprocess.Popen[bytes]:
+    """A process that is to be told what to do."""
+    words = [sys.executable, "-P", "-c", code]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def ended(bundle: bytes, code: str = START) -> tuple[int, str]:
+    """Exit code of a job, and what it said."""
+    process = job(code)
+    said = process.communicate(bundle, timeout=60)[0].decode()
+    assert "Traceback" not in said
+    return process.returncode, said
+
+
+def testimony_of(bundle: bytes) -> dict[str, Any] | None:
+    """What stands of the attempt beside the artifacts."""
+    fields, mailbox = json.loads(bundle), JournalTrackingStore(Workspace.stack.artifact_store)
+    events = mailbox.events(fields["run"], fields["node"]["id"])
+    mailbox.close()
+    return next((dict(event.data) for event in events if event.kind == EventKind.ATTEMPT_RETURNED), None)
+
+
+def test_the_code_with_which_a_job_ends(bundles: dict[str, bytes], trace: Callable[[], Counter[str]]) -> None:
+    fields = json.loads(bundles["sum"])
+    shipping = fields["shipping"]
+    nowhere = {**fields, "shipping": {**shipping, "store": {**shipping["store"], "flavor": "nowhere"}}}
+    for bundle, code, said in (
+        (json.dumps({**fields, "version": 99}).encode(), 6, "reads bundles of version"),
+        (json.dumps(nowhere).encode(), 6, "'nowhere'"),
+        (bundles["sum"][:-9], 75, "was told only a part"),
+        (b"", 75, "was told only a part"),
+    ):
+        told = ended(bundle)
+        assert (told[0], said in told[1]) == (code, True), told
+    assert (dict(trace()), testimony_of(bundles["sum"])) == ({}, None)
+    assert ended(bundles["sum"])[0] == 0
+    assert ended(bundles["raise"])[0] == 1
+    found = {how: (testimony_of(bundles[how]) or {})["state"] for how in ("sum", "raise")}
+    assert found == {"sum": "completed", "raise": "failed"}
+    code, said = ended(bundles["spoil"], f"import core.entrypoint\ncore.entrypoint.PATIENCE = 0.2\n{START}")
+    assert (code, trace()) == (7, {"sum": 1, "raise": 1, "spoil": 1})
+
+
+def test_a_job_that_is_told_to_end_says_so(bundles: dict[str, bytes]) -> None:
+    """At work: that is recorded. Before it was told what to do: there is nothing to record."""
+    process = job()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(bundles["sleep"])
+    process.stdin.close()
+    assert process.stdout.readline() == b"working sleep\n"
+    process.terminate()
+    assert process.wait(60) == 143
+    assert (testimony_of(bundles["sleep"]) or {})["state"] == "preempted"
+    process.stdout.close()
+    reading = (
+        "import core.entrypoint as e; read = e.read; e.read = lambda: (print('up', flush=True), read())[1]; e.main()"
+    )
+    process = job(reading)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    process.terminate()
+    assert process.wait(60) == 143
+    process.stdin.close()
+    process.stdout.close()
 
 
 def test_one_step_runs_elsewhere(
