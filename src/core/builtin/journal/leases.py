@@ -19,6 +19,8 @@ from core.ports.tracking_store import Lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.builtin.journal.layout import LeaseMark
     from core.ports.artifact_store import ArtifactStore
 
@@ -29,24 +31,23 @@ LONGEST = 86400.0
 
 
 class JournalClock:
-    """The store's clock, as far as its times of what we wrote tell it; before that, this machine's.
+    """The store's clock, as far as its times of what we wrote tell it; before that, this machine's (`wall`).
 
-    A wrong clock of this machine does no harm: the difference is learned with every lease that is written.
+    A wrong clock of this machine does no harm: the difference is learned with every lease that is written, and anew
+    before a lease of others is judged, for the clock may have been set meanwhile.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self.wall = wall
         self.offset = 0.0
         """Seconds that the store is ahead."""
-        self.known = False
-        """Whether the store was asked."""
 
     def __call__(self) -> float:
         """Seconds since 1970."""
-        return time.time() + self.offset
+        return self.wall() + self.offset
 
     def learn(self, sent: float, modified: float) -> None:
         """An object that was written at `sent` by this machine's clock has this time in the store."""
-        self.known = True
         if abs(modified - sent - self.offset) > GRAIN:
             self.offset = modified - sent
 
@@ -92,17 +93,20 @@ class JournalLeases:
 
     def _refuse_alive(self, held: Lease) -> None:
         """Raise `ConflictError` unless a lease has run out, by the store's clock and not by ours."""
-        if held.expires_at <= self._clock() and not self._clock.known:
-            probe = f"{lease_folder(held.name)}/{CLOCK}{os.urandom(6).hex()}"
-            sent = time.time()
-            self._area.write(probe, b"{}")
-            for each in self._area.names(lease_folder(held.name)):
-                if each.name == probe:
-                    self._clock.learn(sent, each.modified)
-            self._area.remove(probe)
+        self.ask_time(held.name)
         left = held.expires_at - self._clock()
         if left > 0:
             raise _held(held, left)
+
+    def ask_time(self, name: str) -> None:
+        """Learn the store's clock, by an object that is written beside the lease `name`: three requests."""
+        probe = f"{lease_folder(name)}/{CLOCK}{os.urandom(6).hex()}"
+        sent = self._clock.wall()
+        self._area.write(probe, b"{}")
+        for each in self._area.names(lease_folder(name)):
+            if each.name == probe:
+                self._clock.learn(sent, each.modified)
+        self._area.remove(probe)
 
     def renew(self, lease: Lease, seconds: float) -> Lease:
         """See the port: a listing and a write."""
@@ -147,7 +151,7 @@ class JournalLeases:
     def _write(self, lease: Lease, seconds: float, *, new: bool = False) -> bool:
         name = f"{lease_folder(lease.name)}/{lease.epoch}"
         told = {"owner": lease.owner, "seconds": seconds, "until": lease.expires_at}
-        self._sent[name] = time.time()
+        self._sent[name] = self._clock.wall()
         return self._area.write(name, json.dumps(told).encode(), new=new)
 
     def _newest(self, name: str) -> LeaseMark | None:

@@ -42,7 +42,7 @@ class JournalTrackingStore(TrackingStore):
     is listed when it is asked for, and each object is read once. The index is a database in a temporary folder.
     """
 
-    def __init__(self, area: ArtifactStore) -> None:
+    def __init__(self, area: ArtifactStore, clock: JournalClock | None = None) -> None:
         self.uri = f"{area.uri}/{RUNS}"
         self.trusted = {"", area.uri} if area.trusted else {""}
         self.aside: list[Aside] = []
@@ -50,7 +50,7 @@ class JournalTrackingStore(TrackingStore):
         self.known = ""
         """Writer whose events the caller has: they are left unread."""
         self._area = area
-        self._clock = JournalClock()
+        self._clock = clock or JournalClock()
         self._leases = JournalLeases(area, self._clock)
         self._opened: SqliteTrackingStore | None = None
         self._folder = ""
@@ -158,14 +158,19 @@ class JournalTrackingStore(TrackingStore):
     def _adopt(self, listing: Listing) -> None:
         """Let the index know the leases of runs that have not ended; only what changed is read."""
         open_states = (RunState.RUNNING, RunState.LOST)
+        held = ""
         for row in [row for state in open_states for row in self._index.runs(state=state, limit=None)]:
             mark = listing.leases.get(spelled(row.id))
+            if mark is not None and not mark.over:
+                held = row.id
             if mark is None or self._marks.get(row.id) == mark:
                 continue
             lease = self._leases.read(row.id, mark)
             if lease is not None:
                 self._index.adopt(lease)
                 self._marks[row.id] = mark
+        if held:
+            self._leases.ask_time(held)
 
     def find_run(self, prefix: str, project: str | None = None) -> list[str]:
         """See the port."""
@@ -226,7 +231,10 @@ class JournalTrackingStore(TrackingStore):
 
     def lease(self, name: str) -> Lease | None:
         """See the port."""
-        return self._leases.lease(name)
+        lease = self._leases.lease(name)
+        if lease is not None and lease.expires_at:
+            self._leases.ask_time(name)  # whether it has run out is judged by `now`
+        return lease
 
     def drop(self, name: str) -> None:
         """Remove what is left of a lease that nobody will take again: an attempt's, when it is over."""
@@ -245,6 +253,9 @@ class JournalTrackingStore(TrackingStore):
             return self._area.write(place, data, new=True)  # just given up
         old = [each for each in self._area.names(CLAIMS) if each.name == place]
         if not old or old[0].modified > self._clock() - CLAIMED:
+            return False
+        self._leases.ask_time(name)  # it is old by a clock that may be wrong
+        if old[0].modified > self._clock() - CLAIMED:
             return False
         self._area.remove(place)
         return self._area.write(place, data, new=True)

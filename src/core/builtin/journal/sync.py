@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from core.builtin.journal.batch import publish
 from core.builtin.journal.fold import Aside, fold
 from core.builtin.journal.layout import RUNS, folder_of, sort, spelled
 from core.builtin.journal.leases import LONGEST, JournalClock, JournalLeases
-from core.errors import CorruptDataError, NotFoundError
+from core.errors import CoreError, CorruptDataError, NotFoundError
 from core.model.event import EventKind
 from core.model.states import RunState
 from core.model.value import Value
@@ -39,12 +41,12 @@ class Synced(Value):
 class Exchange:
     """A journal in `area` and the database `inner` of this home."""
 
-    def __init__(self, area: ArtifactStore, inner: TrackingStore) -> None:
+    def __init__(self, area: ArtifactStore, inner: TrackingStore, clock: JournalClock | None = None) -> None:
         self.uri = area.uri
         """Origin of what comes out of the journal."""
         self.area = area
         self.inner = inner
-        self.clock = JournalClock()
+        self.clock = clock or JournalClock()
         self.leases = JournalLeases(area, self.clock)
         self._known: set[str] | None = None
 
@@ -86,6 +88,7 @@ class Exchange:
     def adopt(self, listing: Listing, run: str | None = None) -> None:
         """Note the leases of runs that have not ended, as the journal has them."""
         states = (RunState.RUNNING, RunState.LOST)
+        asked = False
         rows = [row.id for state in states for row in self.inner.runs(state=state, limit=None)]
         for identity in rows if run is None else [run]:
             mark = listing.leases.get(spelled(identity))
@@ -93,6 +96,10 @@ class Exchange:
                 continue  # over for long, whatever it says
             lease = self.leases.read(identity, mark)
             if lease is not None:
+                if lease.expires_at and not asked:
+                    asked = True
+                    with suppress(CoreError):  # who may only read goes by this machine's clock
+                        self.leases.ask_time(identity)
                 self.inner.adopt(self.here(lease))
 
     def here(self, lease: Lease) -> Lease:
