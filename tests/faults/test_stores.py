@@ -4,14 +4,18 @@ import ctypes
 import errno
 import itertools
 import os
+import uuid
 from contextlib import closing
 
 import pytest
 
+from core.builtin.journal.leases import JournalClock
+from core.builtin.journal.store import JournalTrackingStore
 from core.builtin.sqlite import connection as module
 from core.builtin.sqlite.catalog import SqliteCatalog
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.builtin.stores import local
+from core.builtin.stores.fsspec import FsspecArtifactStore
 from core.builtin.stores.local import LocalArtifactStore
 from core.errors import ConflictError, NotFoundError, StoreError
 from core.ports.catalog import Entry
@@ -31,11 +35,11 @@ if os.environ.get("CORE_FAULTS") == "1":
     TROUBLES |= {"full once": (errno.ENOSPC, False), "broken until mended": (errno.EIO, True)}
 
 
-def failing(inner):
+def failing(inner, tries=200):
     """`inner` behind errors of a new seed, and somebody who tries again. The seed is printed for who repeats a failure."""
     seed = next(SEEDS)
     print("seed", seed)
-    return Patient(Faulty(inner, seed, RATE, errors=(FULL, BROKEN), delay=0.0001), tries=200)
+    return Patient(Faulty(inner, seed, RATE, errors=(FULL, BROKEN), delay=0.0001), tries)
 
 
 class TestSqliteTracking(TrackingStoreSuite):
@@ -52,6 +56,19 @@ class TestMemoryTracking(TrackingStoreSuite):
 
     def wait(self, store, seconds):
         store.inner.inner.clock.advance(seconds)
+
+
+class TestJournalTracking(TrackingStoreSuite):
+    """What it is asked fails, and what it asks of its store, in the middle of it."""
+
+    def make_store(self, folder):
+        clock, seed = ManualClock(), next(SEEDS)
+        print("seed", seed)
+        area = Faulty(MemoryArtifactStore(clock), seed, RATE / 15, errors=(FULL, BROKEN))
+        return failing(JournalTrackingStore(area, JournalClock(clock)), tries=5000)
+
+    def wait(self, store, seconds):
+        store.inner.inner._clock.wall.advance(seconds)
 
 
 class TestSqliteCatalog(CatalogSuite):
@@ -74,6 +91,12 @@ class TestMemoryArtifacts(ArtifactStoreSuite):
     @pytest.fixture
     def store(self):
         return failing(MemoryArtifactStore())
+
+
+class TestFsspecArtifacts(ArtifactStoreSuite):
+    @pytest.fixture
+    def store(self):
+        return failing(FsspecArtifactStore(f"memory://{uuid.uuid4().hex}/below"))
 
 
 # the wrappers themselves

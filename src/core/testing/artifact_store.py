@@ -12,7 +12,7 @@ from core.errors import NotFoundError
 from core.ports.artifact_store import ArtifactStore, Blob, Named, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from core.ports.artifact_store import Upload
@@ -25,8 +25,10 @@ class MemoryArtifactStore(ArtifactStore):
 
     flavor: ClassVar[str] = "memory"
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
+        self.clock = clock
+        """Tells when something was written."""
         self.uri = f"test://{next(_numbers)}"
         self.blobs: dict[str, bytes] = {}
         """Bytes by digest."""
@@ -61,7 +63,7 @@ class MemoryArtifactStore(ArtifactStore):
         with self._lock:
             if new and name in self.objects:
                 return False
-            self.objects[name] = (bytes(data), time.time())
+            self.objects[name] = (bytes(data), self.clock())
         return True
 
     def read(self, name: str) -> bytes:
@@ -99,7 +101,7 @@ class _MemoryUpload:
     def commit(self, digest: str) -> None:
         """Publish."""
         self._store.blobs[digest] = bytes(self._data)
-        self._store.times[digest] = time.time()
+        self._store.times[digest] = self._store.clock()
 
     def abort(self) -> None:
         """Drop the bytes."""

@@ -74,8 +74,8 @@ class Faulty:
             raise self._failure(name, "nothing was done")
         given = method(*args, **options)
         if drawn < self._rate:
-            if name == "open":
-                given.close()
+            if name in ("open", "begin"):
+                (given.close if name == "open" else given.abort)()
             raise self._failure(name, "it was done all the same")
         return _FaultyUpload(self, given) if name == "begin" else given
 

@@ -10,6 +10,7 @@ from core.builtin.journal.sync import Exchange
 from core.builtin.sqlite.tracking import SqliteTrackingStore
 from core.errors import ConflictError, LeaseLostError
 from core.testing.artifact_store import MemoryArtifactStore
+from core.testing.memory import ManualClock
 from core.testing.suites.sample import completed, ended, run_id, started
 
 RUN = run_id(1)
@@ -17,26 +18,12 @@ HOUR = 3600.0
 CLOCKS = list(itertools.product([0.0, HOUR, -HOUR], repeat=2))
 
 
-class Dated(MemoryArtifactStore):
-    """A store with a clock of its own."""
-
-    now = 1_700_000_000.0
-
-    def write(self, name, data, *, new=False):
-        written = super().write(name, data, new=new)
-        if written:
-            self.objects[name] = (self.objects[name][0], self.now)
-        return written
-
-
 class World:
     """A store and homes that share it, each with a wall clock that may be `ahead`."""
 
     def __init__(self, folder):
-        self.area, self.folder, self.homes = Dated(), folder, []
-
-    def sleep(self, seconds):
-        self.area.now += seconds
+        self.clock, self.folder, self.homes = ManualClock(), folder, []
+        self.area, self.sleep = MemoryArtifactStore(self.clock), self.clock.advance
 
     def home(self, ahead=0.0, kind=None):
         self.homes.append((kind or Home)(self, ahead))
@@ -52,7 +39,7 @@ class Home:
 
     def __init__(self, world, ahead):
         self.ahead = ahead
-        self.clock = JournalClock(lambda: world.area.now + self.ahead)
+        self.clock = JournalClock(lambda: world.clock() + self.ahead)
         self.store = JournalTrackingStore(world.area, self.clock)
         self.end = self.store.close
 
@@ -73,7 +60,7 @@ class Database(Home):
     def __init__(self, world, ahead):
         super().__init__(world, ahead)
         path = world.folder / f"{len(world.homes)}.db"
-        self.inner = SqliteTrackingStore(path, lambda: world.area.now + self.ahead)
+        self.inner = SqliteTrackingStore(path, lambda: world.clock() + self.ahead)
         self.exchange = Exchange(world.area, self.inner, self.clock)
         self.end = self.inner.close
 

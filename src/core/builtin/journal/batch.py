@@ -38,8 +38,12 @@ def pack(batch: Batch) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode("ascii")
 
 
-def publish(area: ArtifactStore, events: Sequence[Event], documents: Mapping[str, str]) -> list[str]:
+def publish(
+    area: ArtifactStore, events: Sequence[Event], documents: Mapping[str, str], names: list[str] | None = None
+) -> list[str]:
     """Write one object for each run that there are events of, documents with the first; gives their names.
+
+    They are noted in `names` before they are written: where one failed, it may be there all the same.
 
     More than `SPLIT` bytes become several: what is larger than `LARGEST` is not read. One event that is, is written all
     the same: who reads names it, and refused here it would keep all of the run that comes after it from the journal.
@@ -49,7 +53,7 @@ def publish(area: ArtifactStore, events: Sequence[Event], documents: Mapping[str
         runs.setdefault(event.run, []).append(event)
     if documents and not runs:
         runs[NOBODY] = []
-    names = []
+    names = [] if names is None else names
     todo = list(runs.items())
     while todo:
         run, own = todo.pop(0)

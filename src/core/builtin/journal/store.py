@@ -84,14 +84,16 @@ class JournalTrackingStore(TrackingStore):
             if not new:
                 events = self._checked(events, documents)
             places = {(event.run, event.writer): event.seq for event in sorted(events, key=lambda event: event.seq)}
+            names: list[str] = []
             try:
-                names = publish(self._area, events, documents)
+                publish(self._area, events, documents, names)
             except BaseException:
                 for run in {event.run for event in events}:
                     self._forget(run)
                 raise
+            finally:
+                self._written.update(names)
             self._own.update(places)
-            self._written.update(names)
             if self._opened is not None:
                 if new:
                     self._index.append(events, None, documents)
@@ -320,6 +322,7 @@ class JournalTrackingStore(TrackingStore):
     def _forget(self, run: str) -> None:
         """Let the next look at `run` begin anew."""
         folder = folder_of(run) + "/"
+        self._looked = float("-inf")
         self._seen = {name for name in self._seen if not name.startswith(folder)}
         self._own = {place: seq for place, seq in self._own.items() if place[0] != run}
         try:
