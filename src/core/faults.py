@@ -31,8 +31,16 @@ FAILPOINTS = frozenset(
         "event.acknowledged",  # driver: what a worker wants to be durable is; dropped: it does not hear of that
         "job.wanted",  # driver: that an attempt is to be a job is durable, it is not launched
         "job.launched",  # driver: the job's handle is noted
+        "job.taken",  # driver: that it goes on with the job of an owner before is durable
         "job.ended",  # driver: the job has ended and its word is read, which is not recorded
         "job.reported",  # job: what became of the attempt is durable
+        "image.built",  # the engine has an image, which is not pushed
+        "image.sent",  # an image's new layer and configuration are in the registry, no manifest names them
+        "container.created",  # a job's container is there, and not started
+        "container.started",  # it is started, and was told only the beginning of its bundle
+        "container.told",  # it has its bundle, who launched it has no handle
+        "driver.launched",  # client: the driver of a detached run is launched, nobody has seen it begin
+        "run.cleared",  # nothing of a dead owner's run is left at work, its end is not recorded
         "attempt.started",  # the attempt's start is durable, its function has not been called
         "attempt.returned",  # the function has returned, no output is stored
         "attempt.saved",  # the outputs are stored, the attempt's end is not recorded

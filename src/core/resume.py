@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from core.compile import compile_pipeline
 from core.errors import ConfigurationError, ConflictError, CoreError, NotFoundError, RunCancelled, RunFailed, UsageError
+from core.faults import failpoint
 from core.model.artifact import ArtifactRef
 from core.model.event import TERMINAL, Event, EventKind
 from core.model.job import JobHandle
@@ -102,8 +103,9 @@ def cancel(workspace: Workspace, run: str, reason: str = "") -> str:
         said = f"run {short(run)} was cancelled by {actor}"
         recorder = Recorder(workspace.owned, run, project=project, actor=actor, spill=workspace.spill)
         with recorder:
+            _end_jobs(workspace, view)  # before: nobody looks for what an ended run has at work
+            failpoint("run.cleared")
             recorder.end(RunState.CANCELLED, RunCancelled(f"{said}: {reason}" if reason else said))
-        _end_jobs(workspace, view)
     return "recorded"
 
 

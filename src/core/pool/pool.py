@@ -125,6 +125,9 @@ class Pool:
         """False: workers die with their driver."""
         return False
 
+    def clear(self) -> None:
+        """Nothing: workers die with their driver."""
+
     def _found(self) -> None:
         handle = self._nursery = start(self._kit, self._start)
         self._selector.register(handle.control, selectors.EVENT_READ, lambda _: self._listen(handle))

@@ -43,6 +43,9 @@ class Inline:
     def stop(self, task: Task, *, now: bool) -> None:
         """Nothing: between two launches there is none at work."""
 
+    def clear(self) -> None:
+        """Nothing is left."""
+
     def take_over(self, task: Task) -> bool:  # noqa: ARG002 - the launcher's signature
         """False: what ended with its process can't go on."""
         return False

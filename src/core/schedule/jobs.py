@@ -66,23 +66,29 @@ class Jobs:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, LeaseLostError):  # the jobs are the new owner's
+            for work in self._works.values():
+                self._close(work)
+        else:
+            self.clear()
+            if not self._bench.store.shared:  # nobody else reads of it there
+                _quietly(self._yard.mailbox.delete_run, self._bench.run)
+        self._yard.mailbox.close()
+
+    def clear(self) -> None:
+        """End what is at work, and leave nothing of the run with its orchestrators."""
         for work in self._works.values():
             self._close(work)
-        if isinstance(error, LeaseLostError):
-            self._yard.mailbox.close()
-            return  # the jobs are the new owner's
-        for work in self._works.values():
             self._beside(self._end, work)
         for launched in self._left.values():
             self._drop(launched)
         for thread in self._threads:
             thread.join(self._grace + SETTLE)
-        if not self._bench.store.shared:  # nobody else reads of it there
-            _quietly(self._yard.mailbox.delete_run, self._bench.run)
         for name in self._prepared:
             _quietly(self._yard.orchestrators[name].finish, self._bench.run)
         self._works.clear()
-        self._yard.mailbox.close()
+        self._left.clear()
+        self._prepared.clear()
 
     def launch(self, task: Task) -> None:
         """Begin an attempt; what goes wrong is its result."""
@@ -97,6 +103,7 @@ class Jobs:
             return False
         del self._left[task.node.id]
         self._bench.emit(EventKind.JOB_TAKEN_OVER, *_key(task), now=True, on=launched.on)
+        failpoint("job.taken")
         self._bench.capture.forget_attempt(*_key(task))
         self._start(task, launched.handle, inherited=True)
         return True

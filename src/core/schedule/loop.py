@@ -47,6 +47,9 @@ if TYPE_CHECKING:
         def take_over(self, task: Task) -> bool:
             """Go on with an attempt that an owner of the run before this one launched; False when it can't."""
 
+        def clear(self) -> None:
+            """End what is at work where it would outlive this process, and leave nothing of it."""
+
 
 TICK = 0.5
 """Seconds between two looks at what else may have happened: a lost lease, a wish to cancel."""

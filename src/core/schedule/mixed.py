@@ -62,5 +62,9 @@ class Mixed:
         """Tell it to end, or end it `now`."""
         (self._jobs if self._is_job(task) else self._here).stop(task, now=now)
 
+    def clear(self) -> None:
+        """Leave nothing of the jobs; workers end with this process."""
+        self._jobs.clear()
+
     def _is_job(self, task: Task) -> bool:
         return self._jobs.knows(task)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from core.ports.orchestrator import Orchestrator
     from core.ports.tracking_store import TrackingStore
     from core.schedule.jobs import Jobs
+    from core.schedule.loop import Launcher
     from core.schedule.mixed import Mixed
     from core.schedule.work import Launched
 
@@ -163,12 +164,12 @@ def drive(
                     recorder.check()
                     cancelled = interrupts.cancelled
                 state = RunState.FAILED if isinstance(raised, Exception) else RunState.CANCELLED
-                _end(recorder, capture, interrupts, loop, state, cancelled or raised)
+                _end(recorder, capture, interrupts, launcher, loop, state, cancelled or raised)
                 if cancelled is None:
                     raise
             else:
                 state = RunState.COMPLETED if error is None else RunState.FAILED
-                _end(recorder, capture, interrupts, loop, state, error)
+                _end(recorder, capture, interrupts, launcher, loop, state, error)
     if cancelled is not None:
         return Ending(run, RunState.CANCELLED, "", cancelled)
     return Ending(run, state, failed, error)
@@ -178,6 +179,7 @@ def _end(
     recorder: Recorder,
     capture: Capture,
     interrupts: Interruptible,
+    launcher: Launcher,
     loop: Loop,
     state: RunState,
     error: BaseException | None,
@@ -185,7 +187,10 @@ def _end(
     """Record how the run ended."""
     interrupts.hold()
     capture.deliver()
-    recorder.end(state, error)
+    try:
+        launcher.clear()  # before: nobody looks for what an ended run has left
+    finally:
+        recorder.end(state, error)
     loop.unclaim()
 
 
