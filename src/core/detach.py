@@ -16,6 +16,7 @@ from threading import Thread
 from core.bundle import LIFE
 from core.caller import recorded_options
 from core.errors import ConfigurationError, CoreError, InfrastructureError, UsageError
+from core.faults import failpoint
 from core.model.event import EventKind
 from core.model.job import ENDED_JOB, Job, JobPhase
 from core.model.value import Value
@@ -339,6 +340,7 @@ class Beginning:
                 driver=True,
             )
         )
+        failpoint("driver.launched")
         Thread(target=self._listen, name="core-driver-output", daemon=True).start()
 
     def _listen(self) -> None:

@@ -27,6 +27,7 @@ from core.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WHOLE = pytest.mark.skipif(not harness.FULL, reason="CORE_FAULTS=1 plays the whole table")
 SHORT = "data = start(3)\n    merge([named('a')('a', data), named('b')('b', data)])"
 
 
@@ -45,13 +46,20 @@ class Containers(harness.Table):
             "environment": {"PYTHONPATH": f"{source}:{packages}", "TRACE": str(folder / "trace")},
             "volumes": {path: f"{path}:ro" for path in (packages, source)} | {str(folder): str(folder)},
         }
-        with Workspace(Settings(home=str(self.home))) as workspace:
-            put = workspace.catalog.put
-            put(Entry("orchestrator", "engine", 0, {"flavor": "docker", "settings": settings}))
-            put(
-                Entry("stack", "containers", 0, {"components": {"orchestrator": "engine", "artifact_store": "default"}})
-            )
+        self.settings: dict[str, Any] = settings
+        self.registered: list[dict[str, str]] = []
+        self.register()
         self.client = docker.DockerClient(base_url=engine.host)
+
+    def register(self, **environment: str) -> None:
+        """The stack; in its containers there are these variables, too."""
+        settings = {**self.settings, "environment": {**self.settings["environment"], **environment}}
+        components = {"orchestrator": "engine", "artifact_store": "default"}
+        with Workspace(Settings(home=str(self.home))) as workspace:
+            put, revision = workspace.catalog.put, len(self.registered)
+            put(Entry("orchestrator", "engine", revision, {"flavor": "docker", "settings": settings}))
+            put(Entry("stack", "containers", revision, {"components": components}))
+        self.registered.append(environment)
 
     def mine(self) -> list[Any]:
         """Containers of its run, at work or not."""
@@ -79,10 +87,12 @@ def containers(tmp_path: Path, docker_engine: DockerEngine, base_image: str) -> 
         table.client.close()
 
 
-CASES = [("job.wanted", 2), ("job.launched", 1), ("job.launched", 3), ("job.ended", 1), ("job.ended", 2)]
+CASES = [("job.launched", 3), ("container.started", 2), ("job.wanted", 2), ("job.launched", 1), ("job.ended", 1)]
+CASES += [("job.ended", 2), ("container.created", 1), ("container.created", 3), ("container.started", 1)]
+CASES += [("container.told", 1), ("container.told", 4), ("run.ended", 1)]
 
 
-@pytest.mark.parametrize(("name", "nth"), CASES if harness.FULL else CASES[2:3])
+@pytest.mark.parametrize(("name", "nth"), CASES if harness.FULL else CASES[:2])
 def test_a_killed_driver_s_containers_are_taken_over(containers: Any, name: str, nth: int) -> None:
     table = containers()
     process = table.begin(CORE_FAILPOINTS=f"{name}=kill@{nth}")
@@ -93,7 +103,57 @@ def test_a_killed_driver_s_containers_are_taken_over(containers: Any, name: str,
     assert table.traces() == {"start": 2, "failed": 1, "a": 1, "b": 1, "merge": 1}
 
 
-@pytest.mark.skipif(not harness.FULL, reason="CORE_FAULTS=1 plays the whole table")
+@WHOLE
+def test_killed_while_it_takes_over(containers: Any) -> None:
+    table = containers()
+    for words, name in (((), "job.launched"), (("runs", "resume", "latest"), "job.taken")):
+        process = table.begin(*words, CORE_FAILPOINTS=f"{name}=kill")
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, said
+        assert table.settled() == "lost"
+    table.complete()
+    table.check()
+    assert table.traces() == {"start": 2, "failed": 1, "a": 1, "b": 1, "merge": 1}
+
+
+@WHOLE
+def test_killed_while_it_ends_the_run_of_a_dead_driver(containers: Any) -> None:
+    """The end is recorded when nothing is left: who was killed before asks again."""
+    table = containers()
+    for words, name in (((), "job.launched"), (("runs", "cancel", "latest"), "run.cleared")):
+        process = table.begin(*words, CORE_FAILPOINTS=f"{name}=kill")
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, said
+        assert table.settled() == "lost"
+        assert bool(table.mine()) == (not words)
+    for words, state in ((("cancel", "latest"), "cancelled"), (("resume", "latest"), "completed")):
+        process = table.begin("runs", *words)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        assert table.settled() == state
+    table.check()
+
+
+PHASES = ["attempt.started", "checkpoint.kept", "attempt.returned", "attempt.saved", "job.reported"]
+
+
+@WHOLE
+@pytest.mark.parametrize("name", PHASES)
+def test_containers_are_killed_in_a_phase(containers: Any, name: str) -> None:
+    """Each of them, until the step has no try left; the run goes on once nobody kills any more."""
+    table = containers()
+    table.register(CORE_FAILPOINTS=f"{name}=kill:{table.folder}/fired")
+    said, _ = table.begin().communicate(timeout=60)
+    assert (table.folder / "fired").read_text().split()[0] == name
+    reported = name == "job.reported"
+    assert table.settled() == ("completed" if reported else "failed"), said
+    assert not table.mine()
+    table.register()
+    assert table.complete(said) == (not reported)
+    table.check()
+
+
+@WHOLE
 @pytest.mark.parametrize("seed", range(12))
 def test_killed_at_random_then_resumed(containers: Any, seed: int) -> None:
     print("seed", seed)
@@ -162,7 +222,7 @@ def mortal(docker_engine: DockerEngine) -> Iterator[Mortal]:  # the other one te
         engine.end()
 
 
-@pytest.mark.skipif(not harness.FULL, reason="CORE_FAULTS=1 plays the whole table")
+@WHOLE
 @pytest.mark.parametrize("seed", range(6))
 def test_the_engine_is_killed_and_comes_back(tmp_path: Path, mortal: Mortal, base_image: str, seed: int) -> None:
     print("seed", seed)

@@ -36,6 +36,10 @@ ELSEWHERE = {
     "run.resumed": "test_killed_when_a_run_goes_on",
     "integration.": "tests/unit/integrations",
     "job.": "test_jobs.py, tests/integration/test_jobs.py",
+    "container.": "test_jobs.py",
+    "run.cleared": "test_jobs.py",
+    "image.": "test_images.py",
+    "driver.": "tests/integration/test_detached.py",
     "journal.push": "tests/integration/test_journal_faults.py",
 }
 """Those that have tests of their own, by beginning: a test of this file, or files and folders, from here or the root."""

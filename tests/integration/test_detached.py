@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import sysconfig
 import time
@@ -47,6 +49,9 @@ def training(size: int = 3) -> None:
     train(load(size))
 """
 WORD = "correct-horse-battery"
+WHOLE = pytest.mark.skipif(os.environ.get("CORE_FAULTS") != "1", reason="CORE_FAULTS=1 plays the whole table")
+LEFT: dict[str, set[str]] = {"container.created": {"created"}, "container.started": set()}
+"""Where a client was killed, and how its driver's container is then, if it is there."""
 
 
 class Cluster:
@@ -74,15 +79,28 @@ class Cluster:
         assert ended == code, f"{words}: {ended}\n{out}\n{err}"
         return str(out).strip()
 
-    def settle(self, home: str) -> None:
-        """Register the stack in a home, which may come later than the run."""
+    def begin(self, home: str, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """A command in a home, in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "core", *words],
+            env={**os.environ, "CORE_HOME": str(self.folder / home), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def settle(self, home: str, verb: str = "register", **environment: str) -> None:
+        """Register the stack in a home, which may come later than the run; `update`: other variables in containers."""
         packages, source = sysconfig.get_path("purelib"), str(Path(core.__file__).parent.parent)
         volumes = {path: f"{path}:ro" for path in (packages, source, str(self.work))} | {
             str(self.folder): str(self.folder)
         }
         settings = {"host": self.host, "image": self.image, "volumes": json.dumps(volumes)}
-        settings["environment"] = json.dumps({"PYTHONPATH": f"{source}:{packages}:{self.work}"})
+        settings["environment"] = json.dumps({"PYTHONPATH": f"{source}:{packages}:{self.work}", **environment})
         options = [f"--{name}={value}" for name, value in settings.items()]
+        if verb == "update":
+            self.core(home, "orchestrator", "update", "engine", *options)
+            return
         self.core(home, "orchestrator", "register", "engine", "-f", "docker", *options)
         self.core(
             home, "artifact-store", "register", "team", "-f", "local", f"--path={self.folder}/store", "--shared=true"
@@ -91,6 +109,25 @@ class Cluster:
 
     def show(self, home: str, run: str) -> dict[str, Any]:
         return dict(json.loads(self.core(home, "runs", "show", run, "-o", "json")))
+
+    def runs(self, home: str, state: str = "") -> list[dict[str, Any]]:
+        """What a home knows."""
+        self.core(home, "runs", "sync")
+        rows = json.loads(self.core(home, "runs", "list", "-o", "json"))
+        return [row for row in rows if state in {"", row["state"]}]
+
+    def kill_driver(self) -> None:
+        """And wait until its container is removed."""
+        (driver,) = [found for found in self.mine() if found.labels.get("core.driver")]
+        driver.kill()
+        self.until(lambda: driver.id not in {found.id for found in self.mine()})
+
+    def once(self, run: str) -> None:
+        """It is completed, each step by one attempt, and nothing is left of it."""
+        shown = self.show("a", run)
+        assert shown["state"] == "completed"
+        assert [(step["state"], len(step["attempts"])) for step in shown["steps"]] == 2 * [("completed", 1)]
+        self.until(lambda: not self.mine())
 
     def until(self, true: Callable[[], Any]) -> Any:
         ends = time.monotonic() + 60
@@ -270,21 +307,84 @@ def test_credentials_cap_the_run(tmp_path: Path) -> None:
     assert deadline_of([store])[1] == ""
 
 
-@pytest.mark.skipif(os.environ.get("CORE_FAULTS") != "1", reason="CORE_FAULTS=1 plays the whole table")
+@WHOLE
+def test_a_killed_driver_s_step_is_taken_over_elsewhere(cluster: Cluster) -> None:
+    """Its container goes on; who resumes the run in another home waits for it, and begins the step no second time."""
+    (cluster.folder / "slow").touch()
+    run = cluster.core("a", "run", "flow.py:training", "--detach")
+    cluster.until(lambda: cluster.core("a", "runs", "logs", run, "train") == "training 3 with ***")
+    cluster.kill_driver()
+    cluster.until(lambda: cluster.show("a", run)["state"] == "lost")
+    (before,) = cluster.mine()
+    cluster.settle("b")
+    cluster.core("b", "secret", "create", "vault", f"--word={WORD}")
+    resumed = cluster.begin("b", "runs", "resume", run)
+    cluster.until(lambda: cluster.show("a", run)["state"] == "running")
+    assert [found.id for found in cluster.mine()] == [before.id]
+    (cluster.folder / "slow").unlink()
+    said, _ = resumed.communicate(timeout=60)
+    assert resumed.returncode == 0, said
+    cluster.once(run)
+    assert cluster.core("a", "runs", "logs", run, "train") == "training 3 with ***"
+
+
+@WHOLE
+def test_a_driver_that_was_killed_before_it_began_leaves_nothing(cluster: Cluster) -> None:
+    cluster.settle("a", "update", CORE_FAILPOINTS="run.started=kill")
+    cluster.core("a", "run", "flow.py:training", "--detach", code=7)
+    cluster.until(lambda: not cluster.mine())
+    cluster.settle("a", "update")
+    run = cluster.core("a", "run", "flow.py:training", "--detach")
+    cluster.until(lambda: cluster.show("a", run)["state"] == "completed")
+    cluster.once(run)
+
+
+@WHOLE
+@pytest.mark.parametrize("name", ["container.created", "container.started", "driver.launched"])
+def test_a_client_is_killed_while_it_leaves_the_run(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A driver that was told all goes on; one that was not ends, or is removed unstarted by who comes later."""
+    client = cluster.begin("a", "run", "flow.py:training", "--detach", CORE_FAILPOINTS=f"{name}=kill")
+    said, _ = client.communicate(timeout=60)
+    assert client.returncode == -signal.SIGKILL, said
+    cluster.settle("b")
+    if name == "driver.launched":
+        cluster.until(lambda: cluster.runs("b", "completed"))
+    else:
+        cluster.until(lambda: {found.status for found in cluster.mine()} == LEFT[name])
+        assert not cluster.runs("b")
+        cluster.core("b", "secret", "create", "vault", f"--word={WORD}")
+        listed = docker.APIClient.containers
+        mine = {found.id for found in cluster.mine()}
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                docker.APIClient,
+                "containers",  # of other tests there are some that begin at this moment
+                lambda *args, **more: [one for one in listed(*args, **more) if one["Id"] in mine],
+            )
+            patch.setattr("core.builtin.orchestrators.docker.STALLED", -60.0)
+            cluster.core("b", "run", "flow.py:training", "--detach")
+    cluster.until(lambda: cluster.runs("b", "completed"))
+    (run,) = cluster.runs("b")
+    cluster.once(run["id"])
+
+
+@WHOLE
 def test_a_killed_driver_s_run_is_ended_elsewhere(cluster: Cluster) -> None:
     """Its step goes on in its container, until another home ends the run; then nothing is left."""
     (cluster.folder / "slow").touch()
     run = cluster.core("a", "run", "flow.py:training", "--detach")
     cluster.until(lambda: "core.entrypoint" in str([found.attrs["Args"] for found in cluster.mine()]))
-    cluster.client.containers.get(next(found.id for found in cluster.mine() if found.labels.get("core.driver"))).kill()
+    cluster.kill_driver()
     cluster.until(lambda: cluster.show("a", run)["state"] == "lost")
-    cluster.until(lambda: len(cluster.mine()) == 1)
+    assert len(cluster.mine()) == 1
     cluster.core("a", "runs", "cancel", run)
     assert cluster.show("a", run)["state"] == "cancelled"
     cluster.until(lambda: not cluster.mine())
 
 
-@pytest.mark.skipif(os.environ.get("CORE_FAULTS") != "1", reason="CORE_FAULTS=1 plays the whole table")
+@WHOLE
 def test_driver_and_steps_in_images_that_were_made(
     cluster: Cluster, oci_registry: RegistryServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+import time
 from collections import Counter
 from functools import partial
 from importlib import import_module
@@ -201,3 +202,33 @@ def test_nothing_of_the_bundle_is_shown(docker: DockerOrchestrator, tmp_path: Pa
     job = Job(f"{tmp_path}/told", ("python", "-c", "import sys; sys.stdin.read()"), labels={"test": str(tmp_path)})
     handle = docker.launch(job._replace(bundle=b"canary-in-the-bundle"))
     assert "canary" not in str(docker._client().inspect_container(handle.data["container"]))
+
+
+def test_what_nobody_wants_any_more_is_removed(
+    docker: DockerOrchestrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers whose deadline is over, at work or not; those that were never started, after a while; no others."""
+    client, now = docker._client(), time.time()
+
+    def job(name: str, deadline: float | None) -> Job:
+        code = "import time; time.sleep(60)"
+        return Job(f"{tmp_path}/{name}", ("python", "-c", code), labels={"test": str(tmp_path)}, deadline=deadline)
+
+    for name, deadline in {"over": now - 1, "due": now + 600, "endless": None}.items():
+        docker.launch(job(name, deadline))
+        docker._created(client, job(f"{name}, not started", deadline), docker.image)
+    label = {"core.test": str(tmp_path)}
+    client.create_container(docker.image, ["true"], labels=label, name=f"core-stranger-{os.getpid()}")
+
+    def left() -> list[str]:
+        found = client.containers(all=True, filters={"label": [f"core.test={tmp_path}"]})
+        return sorted(one["Labels"].get("core.job", "stranger").rpartition("/")[2] for one in found)
+
+    docker.prepare("another run")
+    assert left() == ["due", "due, not started", "endless", "endless, not started", "stranger"]
+    mine = client.containers(all=True, filters={"label": [f"core.test={tmp_path}", "core.deadline"]})
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "containers", lambda **_: mine)  # others launch theirs at this moment
+        patch.setattr("core.builtin.orchestrators.docker.STALLED", -60.0)
+        docker.prepare("another run")
+    assert left() == ["due", "endless", "stranger"]

@@ -6,6 +6,7 @@ import json
 
 from core.beside import Beside
 from core.errors import ConfigurationError
+from core.faults import failpoint
 from core.model.nothing import NOTHING
 from core.model.value import Value
 from core.oci.media import DOCKER_LAYER, OCI_LAYER, Blob, Manifest, digest_of, to_json
@@ -143,6 +144,7 @@ def publish(
     config, manifest = derived(image, layer, changes)
     repository.upload_bytes(config)
     sent.result()
+    failpoint("image.sent")
     digest = repository.put_manifest(manifest, image.manifest.media_type, tag)
     return Manifest(json.loads(manifest), digest, image.manifest.media_type)
 

@@ -18,6 +18,7 @@ from core.builtin.docker_host import address_of, knock, sdk_options
 from core.builtin.image_builders.buildkit import Buildkit
 from core.builtin.image_builders.verdict import build_error
 from core.errors import AuthenticationError, ConfigurationError, InfrastructureError
+from core.faults import failpoint
 from core.image.context import context_files
 from core.image.recipe import quoted
 from core.oci.image import fits, misfit
@@ -146,6 +147,7 @@ class Engine:
     def push(self, image: str, repository: str, tag: str, login: RegistryLogin | None) -> str:
         """Send an image to `repository` under `tag`; gives its reference by digest. Tries again what may pass."""
         self.tag(image, repository, tag)
+        failpoint("image.built")
         for pause in PAUSES:
             try:
                 return self._pushed(repository, tag, login)

@@ -17,6 +17,7 @@ from typing import ClassVar
 from core.builtin.docker_host import address_of, knock, sdk_options, wants_certificates
 from core.builtin.orchestrators.docker_config import NAMES, container_config, container_name
 from core.errors import ConfigurationError, CoreError, ImageUnavailable, InfrastructureError, MissingDependencyError
+from core.faults import failpoint
 from core.model.job import JobCause, JobHandle, JobPhase, JobState
 from core.ports.orchestrator import Orchestrator
 
@@ -33,6 +34,8 @@ LOST = 255
 """Exit code of what was at work when the engine itself ended."""
 TOLD = 143
 """Exit code of a job that was told to end, or whose deadline was over: see `core.entrypoint`."""
+STALLED = 600.0
+"""Seconds after which nobody will start a container that was made."""
 _GONE = 404
 _CONFLICT = 409
 _WAITING = {"created": JobPhase.PENDING}
@@ -113,11 +116,12 @@ class DockerOrchestrator(Orchestrator):
             raise InfrastructureError(f"{where} can't be {what}: {_short(error)}", hint) from error
 
     def prepare(self, run: str) -> None:  # noqa: ARG002 - the port's signature
-        """Remove containers whose time is over: their drivers were killed."""
+        """Remove containers whose time is over, or that were never started: who launched them was killed."""
         client = self._client()
         with self._told("asked"):
             for found in client.containers(all=True, filters={"label": [NAMES["deadline"]]}):
-                if float(found["Labels"].get(NAMES["deadline"]) or "inf") < time.time():
+                over = float(found["Labels"].get(NAMES["deadline"]) or "inf") < time.time()
+                if over or (found["State"] == "created" and found["Created"] < time.time() - STALLED):
                     self._remove(found["Id"])
 
     def finish(self, run: str) -> None:
@@ -211,11 +215,15 @@ class DockerOrchestrator(Orchestrator):
 
         stream = client.attach_socket(container, params={"stdin": 1, "stream": 1})
         pipe = getattr(stream, "_sock", stream)
+        failpoint("container.created")
         try:
             client.start(container)
             with suppress(OSError):  # it has ended, and its state tells
-                pipe.sendall(job.bundle)
+                pipe.sendall(job.bundle[:1])
+                failpoint("container.started")
+                pipe.sendall(job.bundle[1:])
                 pipe.shutdown(socket.SHUT_WR)
+                failpoint("container.told")
         except APIError as error:
             self._remove(container)
             if error.status_code in {400, 404} or "executable" in str(error) or "exec" in str(error):
