@@ -283,7 +283,7 @@ def ended(bundle: bytes, code: str = START) -> tuple[int, str]:
     return process.returncode, said
 
 
-def testimony_of(bundle: bytes) -> dict[str, Any] | None:
+def said_by(bundle: bytes) -> dict[str, Any] | None:
     """What stands of the attempt beside the artifacts."""
     fields, mailbox = json.loads(bundle), JournalTrackingStore(Workspace.stack.artifact_store)
     events = mailbox.events(fields["run"], fields["node"]["id"])
@@ -303,10 +303,10 @@ def test_the_code_with_which_a_job_ends(bundles: dict[str, bytes], trace: Callab
     ):
         told = ended(bundle)
         assert (told[0], said in told[1]) == (code, True), told
-    assert (dict(trace()), testimony_of(bundles["sum"])) == ({}, None)
+    assert (dict(trace()), said_by(bundles["sum"])) == ({}, None)
     assert ended(bundles["sum"])[0] == 0
     assert ended(bundles["raise"])[0] == 1
-    found = {how: (testimony_of(bundles[how]) or {})["state"] for how in ("sum", "raise")}
+    found = {how: (said_by(bundles[how]) or {})["state"] for how in ("sum", "raise")}
     assert found == {"sum": "completed", "raise": "failed"}
     code, said = ended(bundles["spoil"], f"import core.entrypoint\ncore.entrypoint.PATIENCE = 0.2\n{START}")
     assert (code, trace()) == (7, {"sum": 1, "raise": 1, "spoil": 1})
@@ -322,7 +322,7 @@ def test_a_job_that_is_told_to_end_says_so(bundles: dict[str, bytes]) -> None:
     assert process.stdout.readline() == b"working sleep\n"
     process.terminate()
     assert process.wait(60) == 143
-    assert (testimony_of(bundles["sleep"]) or {})["state"] == "preempted"
+    assert (said_by(bundles["sleep"]) or {})["state"] == "preempted"
     process.stdout.close()
     reading = (
         "import core.entrypoint as e; read = e.read; e.read = lambda: (print('up', flush=True), read())[1]; e.main()"
