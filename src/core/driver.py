@@ -162,6 +162,8 @@ class _Checked(Stack):
 class ErrandWorkspace(Workspace):
     """A workspace whose stack and secrets are those of an errand."""
 
+    lasting = False
+
     def __init__(self, errand: Errand, home: str) -> None:
         settings: dict[str, Any] = {**errand.settings, "plugins": tuple(errand.settings["plugins"])}
         super().__init__(Settings(**settings, home=home, display="none"))

@@ -63,6 +63,9 @@ class Opener:
 class Workspace:
     """Opens things when they are asked for, and closes them when the outermost `with` ends; may be entered again."""
 
+    lasting = True
+    """Whether the home outlives this process."""
+
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or resolve()
         self._database: Database | None = None
@@ -142,7 +145,7 @@ class Workspace:
             return self._vouching
         from core.builtin.journal.mirror import Mirrored  # start-up time: only for a store that others share
 
-        return Mirrored(self._vouching, store, self.journals)
+        return Mirrored(self._vouching, store, self.journals, lasting=self.lasting)
 
     @property
     def _vouching(self) -> TrackingStore:

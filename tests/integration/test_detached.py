@@ -328,6 +328,21 @@ def test_a_killed_driver_s_step_is_taken_over_elsewhere(cluster: Cluster) -> Non
     assert cluster.core("a", "runs", "logs", run, "train") == "training 3 with ***"
 
 
+PLACES = ["container.created", "container.started", "container.told", "job.launched", "job.ended"]
+
+
+@WHOLE
+@pytest.mark.parametrize("name", PLACES)
+def test_a_driver_that_was_killed_there_is_followed_by_one_elsewhere(cluster: Cluster, name: str) -> None:
+    cluster.settle("a", "update", CORE_FAILPOINTS=f"{name}=kill")  # in containers: of those the driver comes by it
+    run = cluster.core("a", "run", "flow.py:training", "--detach")
+    cluster.until(lambda: cluster.show("a", run)["state"] == "lost")
+    cluster.settle("b")
+    cluster.core("b", "secret", "create", "vault", f"--word={WORD}")
+    cluster.core("b", "runs", "resume", run)
+    cluster.once(run)
+
+
 @WHOLE
 def test_a_driver_that_was_killed_before_it_began_leaves_nothing(cluster: Cluster) -> None:
     cluster.settle("a", "update", CORE_FAILPOINTS="run.started=kill")

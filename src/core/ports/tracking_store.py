@@ -171,6 +171,9 @@ class TrackingStore(ABC):
     def now(self) -> float:
         """Seconds since 1970 by the store's clock."""
 
+    def secure(self) -> None:
+        """Wait until what was appended outlives its owner; nothing to do where it does at once."""
+
     def close(self) -> None:
         """Free what the store holds."""
 

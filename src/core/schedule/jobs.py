@@ -209,6 +209,7 @@ class Jobs:
                 if work.on not in self._prepared:
                     self._prepared.add(work.on)
                     work.orchestrator.prepare(self._bench.run)
+                self._yard.tracking.secure()  # whoever goes on with the run must know of the job
                 work.handle = work.orchestrator.launch(work.job)
             except InfrastructureError as error:
                 if isinstance(error, ImageUnavailable) or work.wish or time.monotonic() + pause > until:

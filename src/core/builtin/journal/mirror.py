@@ -46,15 +46,17 @@ _FACTS = frozenset({*TERMINAL, EventKind.RUN_STARTED, EventKind.RUN_RESUMED, Eve
 class Mirrored(TrackingStore):
     """The database `inner`, mirrored to the journal in `area` by its owner of one run at a time.
 
-    `notes` is the folder of what is not in the journal yet: a file for each run, called by its id.
+    `notes` is the folder of what is not in the journal yet: a file for each run, called by its id. A database that is
+    not `lasting` ends with its process.
     """
 
-    def __init__(self, inner: TrackingStore, area: ArtifactStore, notes: str) -> None:
+    def __init__(self, inner: TrackingStore, area: ArtifactStore, notes: str, *, lasting: bool = True) -> None:
         self.uri = inner.uri
         self.trusted = inner.trusted
         self.inner = inner
         self._exchange = Exchange(area, inner)
         self._notes = notes
+        self._lasting = lasting
         self._scribe: Scribe | None = None
 
     def append(
@@ -118,6 +120,11 @@ class Mirrored(TrackingStore):
         self.inner.release(lease)
         if scribe is not None:
             scribe.end()
+
+    def secure(self) -> None:
+        """See the port: the home of a detached driver is gone with it, and the journal is what others go by."""
+        if not self._lasting and self._scribe is not None:
+            self._scribe.hurry()
 
     # the rest is the database's
 
@@ -206,6 +213,7 @@ class Scribe:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._waiting: list[threading.Event] = []  # of those who wait for a turn
         self._thread = threading.Thread(target=self._work, name="core-journal", daemon=True)
         self._thread.start()
 
@@ -221,6 +229,14 @@ class Scribe:
                 self._events.clear()
                 self._gap = True
         self._wake.set()
+
+    def hurry(self) -> None:
+        """Bring what was added to the journal now, and wait for that; a store that is away is not waited for."""
+        turned = threading.Event()
+        with self._lock:
+            self._waiting.append(turned)
+        self._wake.set()
+        turned.wait(PATIENCE)
 
     def check(self) -> None:
         """Raise `LeaseLostError` when another home goes on with the run."""
@@ -249,6 +265,8 @@ class Scribe:
         while not self._stop.is_set():
             now = time.monotonic()
             waits = [self._looked + min(LOOK, self._seconds / 6) - now]
+            if self._waiting:
+                waits.append(0.0)
             if self._events or self._gap:
                 waits.append(self._pushed + EVERY - now)
             if min(waits) > 0:
@@ -259,9 +277,11 @@ class Scribe:
 
     def _try(self, *, end: bool = False, replay: bool = False) -> None:
         """One turn; a store that is away is noted and tried again."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
         try:
             if self._lost is None:
-                self._turn(end=end)
+                self._turn(end=end, now=bool(waiting))
             if replay:
                 replay_notes(self._exchange, self._notes, but=self.run)
             self._away = None
@@ -270,21 +290,24 @@ class Scribe:
         except Exception as error:  # noqa: BLE001 - border of a plugin: the run goes on without its journal
             self._away = error if isinstance(error, CoreError) else StoreError(f"{type(error).__name__}: {error}")
             self._pushed = self._looked = time.monotonic()
+        finally:
+            for turned in waiting:
+                turned.set()
 
-    def _turn(self, *, end: bool) -> None:
+    def _turn(self, *, end: bool, now: bool) -> None:
         exchange, lease = self._exchange, self._lease
         if not self._taken:  # its id is new: nobody else can know it
             exchange.leases.first(lease.name, lease.owner, self._seconds, lease.epoch)
             self._taken, self._renewed = True, exchange.inner.now()
             self._looked = time.monotonic()
-        now = time.monotonic()
+        at = time.monotonic()
         if end and exchange.inner.now() - self._renewed > self._seconds:
             self._look()  # it was silent for so long that another may go on with the run
-        if end or now - self._pushed >= EVERY:
+        if end or now or at - self._pushed >= EVERY:
             self._push()
         if end:
             exchange.leases.release(lease)
-        elif now - self._looked >= min(LOOK, self._seconds / 6):
+        elif at - self._looked >= min(LOOK, self._seconds / 6):
             self._look()
             self._looked = now
 
