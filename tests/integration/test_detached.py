@@ -18,13 +18,14 @@ import pytest
 import core
 from core.builtin.stores.local import LocalArtifactStore
 from core.cli import main
-from core.detach import deadline_of
-from core.errors import ConfigurationError
+from core.detach import deadline_of, unpack
+from core.errors import ConfigurationError, InfrastructureError
 from core.ports.service_connector import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from core.model.job import Job
     from core.testing.engines.docker import DockerEngine
     from core.testing.engines.registry import RegistryServer
 
@@ -291,6 +292,36 @@ def test_refused_before_anything_is_launched(alone: Callable[..., tuple[str, str
     alone("artifact-store", "update", "team", "--shared=false")
     said = alone("run", "flow.py:training", "--detach", "--stack", "team", code=6)[1]
     assert "could not be followed" in said
+
+
+def test_only_the_secrets_that_it_needs_travel(
+    alone: Callable[..., tuple[str, str]], monkeypatch: pytest.MonkeyPatch, core_home: Path
+) -> None:
+    """Those that its steps and the stack's components refer to; not the rest of them, nor what opens the home's."""
+    text = Path("flow.py").read_text()
+    Path("flow.py").write_text(text.replace("open sesame", "say {{vault.word}}"))
+    others = [f"{name}-that-nobody-wants" for name in ("one", "two", "three")]
+    alone("secret", "create", "vault", f"--word={WORD}", f"--other={others[0]}")
+    alone("secret", "create", "rest", f"--word={others[1]}")
+    alone("secret", "create", "login", "--word=of-the-store", f"--other={others[2]}")
+    settings = (f"--path=file://{core_home}/bucket", '--storage-options={"auto_mkdir": true, "word": "{{login.word}}"}')
+    alone("artifact-store", "register", "bucket", "-f", "fsspec", "--shared=true", *settings)
+    alone("stack", "update", "team", "-a", "bucket")
+    told: list[Job] = []
+
+    def keep(_: object, job: Job) -> None:
+        told.append(job)
+        raise InfrastructureError("kept")
+
+    monkeypatch.setattr("core.testing.orchestrator.ProcessOrchestrator.launch", keep)
+    alone("run", "flow.py:training", "--detach", code=7)
+    (job,) = told
+    errand, packed = unpack(job.bundle), job.bundle.decode()
+    assert errand.secrets == {"vault.word": WORD}
+    assert errand.store["settings"]["storage_options"]["word"] == "of-the-store"
+    key = (core_home / "secrets.key").read_text().strip()
+    assert not [one for one in (*others, key) if one in packed]
+    assert not [one for one in (WORD, "of-the-store") if one in str(job._replace(bundle=b""))]
 
 
 def test_credentials_cap_the_run(tmp_path: Path) -> None:
