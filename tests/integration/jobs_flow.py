@@ -48,6 +48,9 @@ def work(data: list[int], how: str = "sum") -> int:
         data.append(len(eaten))
     if how == "sleep":
         time.sleep(60)
+    if how == "wait":
+        while not Path(os.environ["GO"]).exists():
+            time.sleep(0.02)
     if how == "spoil":
         shutil.rmtree(os.environ["SPOIL"])
         Path(os.environ["SPOIL"]).touch()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,20 @@ from core.builtin.journal.writer import JournalWriter
 from core.builtin.stores.local import LocalArtifactStore
 from core.builtin.stores.settings import LocalSettings
 from core.bundle import START
-from core.errors import ConfigurationError, LeaseLostError, StepCrashed, StepTimeout, WorkerDied, explain
+from core.errors import (
+    ConfigurationError,
+    InfrastructureError,
+    JobLost,
+    LeaseLostError,
+    StepCrashed,
+    StepTimeout,
+    WorkerDied,
+    explain,
+)
 from core.model.event import Event, EventKind
 from core.resume import resume
 from core.schedule import jobs
+from core.schedule.work import Yard
 from core.stack import Stack
 from core.testing.orchestrator import ProcessOrchestrator
 from core.workspace import Workspace
@@ -335,6 +346,58 @@ def test_a_job_that_is_told_to_end_says_so(bundles: dict[str, bytes]) -> None:
     assert process.wait(60) == 143
     process.stdin.close()
     process.stdout.close()
+
+
+def away(
+    processes: ProcessOrchestrator, monkeypatch: pytest.MonkeyPatch, begin: Callable[[], bool], back: Callable[[], bool]
+) -> list[float]:
+    """Let the orchestrator be away from `begin` until `back`, longer than a run waits for it; gives when it was asked."""
+    asked, state = list[float](), processes.state
+
+    def states(handles: Any) -> Any:
+        if (asked or begin()) and not back():
+            asked.append(time.monotonic())
+            raise InfrastructureError("the orchestrator is away")
+        return state(handles)
+
+    monkeypatch.setattr(processes, "state", states)
+    monkeypatch.setattr("core.schedule.work.Yard", partial(Yard, patience=0.3))
+    return asked
+
+
+def test_an_orchestrator_that_is_away_ends_no_step_that_lives(
+    processes: ProcessOrchestrator, trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    monkeypatch.setenv("GO", str(go))
+
+    def back() -> bool:
+        if asked and asked[-1] - asked[0] > 0.6:
+            go.touch()
+        return go.exists()
+
+    asked = away(processes, monkeypatch, lambda: trace()["wait"] > 0, back)
+    run = _once(flows.work, "wait")
+    assert trace()["wait"] == 1
+    assert [str(attempt.state) for attempt in run.steps["work"].attempts] == ["completed"]
+
+
+def test_a_step_of_an_orchestrator_that_is_away_is_lost_once_it_gives_no_sign_of_life(
+    processes: ProcessOrchestrator, trace: Callable[[], Counter[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORE_HEARTBEAT", "0.3")
+
+    def begin() -> bool:
+        if trace()["sleep"]:
+            os.killpg(next(job.pid for name, job in processes._jobs.items() if "/work/" in name), 9)
+        return trace()["sleep"] > 0
+
+    asked = away(processes, monkeypatch, begin, lambda: bool(asked) and time.monotonic() - asked[0] > 20)  # too late
+    with pytest.raises(RunFailed) as caught:
+        _once(flows.work.with_options(retry=flows.Retry(infrastructure=0)), "sleep")
+    assert isinstance(caught.value.__cause__, JobLost)
+    assert "orchestrator 'default' can't be asked for it: the orchestrator is away" in str(caught.value.__cause__)
+    assert (len(asked) > 1, trace()["sleep"]) == (True, 1)
 
 
 def test_one_step_runs_elsewhere(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from core.builtin.journal.store import JournalTrackingStore
+from core.builtin.journal.writer import JournalWriter
+from core.builtin.stores.local import LocalArtifactStore
+from core.builtin.stores.settings import LocalSettings
 from core.errors import StoreError
 from core.model.event import Event, EventKind
 from core.pact import key_of, mac_of, place_of
 from core.ports.service_connector import Credentials
 from core.schedule.post import Post
 from core.schedule.work import Work
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECRET, JOB = b"secret of the home", "0197/train/1"
 PLAIN = {"state": "completed", "outputs": {}, "seconds": 1.0}
@@ -74,3 +82,26 @@ def test_what_was_left_for_a_job_is_removed_though_the_store_failed() -> None:
     assert (list(objects), work.lent) == ([place_of(JOB)], 1.0)
     post.clear(work)
     assert not objects
+
+
+def test_what_is_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this very attempt, and for as long as the job says; a store that is away tells of none."""
+    post, work, _ = post_of()
+    store = LocalArtifactStore(LocalSettings(path=str(tmp_path), shared=True))
+    mailbox = JournalTrackingStore(store)
+    monkeypatch.setattr(post, "_yard", SimpleNamespace(mailbox=mailbox))
+    job = JournalWriter(store)
+    job.acquire("attempt:0197/train/2", "another", 60.0)
+    assert not post.alive(work)
+    lease = job.acquire("attempt:0197/train/1", "job", 0.05)
+    time.sleep(0.1)
+    assert not post.alive(work)
+    job.renew(lease, 60.0)
+    assert post.alive(work)
+
+    def gone(_name: str) -> None:
+        raise StoreError("the store is away", "wait")
+
+    monkeypatch.setattr(mailbox, "lease", gone)
+    assert not post.alive(work)
+    mailbox.close()
