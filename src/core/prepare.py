@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from core.errors import ConfigurationError
+from core.text import size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from core.model.spec import StepSpec
+    from core.model.spec import Resources, StepSpec
     from core.ports.materializer import Materializers
     from core.ports.orchestrator import Orchestrator
 
@@ -36,9 +37,25 @@ def prepare(
             refer(options.environment, f"step {node_id!r}")
         for name in options.materializers.values():
             materializers.named(name)
+        if options.resources is not None:
+            _check(options.resources, node_id)
         orchestrator = orchestrators[options.runs_on or default]
         if "inline" not in orchestrator.capabilities and spec.travels:
             raise ConfigurationError(
                 f"step {node_id!r} cannot run on orchestrator {orchestrator.name!r}: {spec.travels}",
                 "move the function to the top level of a module",
             )
+
+
+def _check(resources: Resources, step: str) -> None:
+    """Whether they are written as any orchestrator reads them."""
+    for name, text in (("memory", resources.memory), ("disk", resources.disk)):
+        if text is not None and size_of(text) is None:
+            raise ConfigurationError(f"step {step!r}: {name} {text!r} is no size", "write it as `16GiB` or `512MB`")
+    if resources.cpus is not None and not resources.cpus > 0:
+        raise ConfigurationError(f"step {step!r}: cpus is {resources.cpus!r}", "give it more, such as 0.5 or 2")
+    kind, colon, count = (resources.accelerators or "any").partition(":")
+    if not kind or (colon and not (count.isdecimal() and int(count))):
+        raise ConfigurationError(
+            f"step {step!r}: accelerators {resources.accelerators!r} must be kind and count", "write it as `A100:1`"
+        )
