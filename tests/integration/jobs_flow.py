@@ -82,6 +82,26 @@ def twice(number: int) -> int:
     return int(context.last_checkpoint(0)) + 1
 
 
+@step(retry=Retry(attempts=1, delay=0.01, infrastructure=1))
+def patient(number: int = 41) -> int:
+    """Keeps what it has and waits for its end; goes on from what it kept."""
+    context = get_context()
+    kept = context.last_checkpoint(0)
+    print("from", kept, end="")
+    if kept == 0:
+        context.checkpoint(number)
+        trace("kept")
+        time.sleep(60)
+    trace("went-on")
+    return int(kept) + 1
+
+
+@pipeline
+def taken_away() -> None:
+    """A step that is ended from outside."""
+    patient()
+
+
 @pipeline
 def flow(how: str = "sum", size: int = 3) -> None:
     """Two steps."""

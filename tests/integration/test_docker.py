@@ -10,6 +10,7 @@ from collections import Counter
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -202,6 +203,29 @@ def test_nothing_of_the_bundle_is_shown(docker: DockerOrchestrator, tmp_path: Pa
     job = Job(f"{tmp_path}/told", ("python", "-c", "import sys; sys.stdin.read()"), labels={"test": str(tmp_path)})
     handle = docker.launch(job._replace(bundle=b"canary-in-the-bundle"))
     assert "canary" not in str(docker._client().inspect_container(handle.data["container"]))
+
+
+@pytest.mark.skipif(not FULL, reason="CORE_FAULTS=1 plays the whole table")
+def test_a_container_that_is_stopped_goes_on_from_its_checkpoint(stack: DockerOrchestrator, tmp_path: Path) -> None:
+    """As with `docker stop`: SIGTERM, and ten seconds."""
+    client, path = stack._client(new=True), tmp_path / "trace"
+
+    def stop() -> None:
+        while not path.exists():
+            time.sleep(0.05)
+        every = client.containers(filters={"label": ["core.step=patient"]})
+        for found in every:
+            if str(tmp_path) in str(found["Mounts"]):
+                client.stop(found["Id"], timeout=10)
+
+    thread = Thread(target=stop)
+    thread.start()
+    run = flows.taken_away()
+    thread.join()
+    client.close()
+    assert [str(attempt.state) for attempt in run.steps["patient"].attempts] == ["preempted", "completed"]
+    assert [run.steps["patient"].log(number) for number in (1, 2)] == ["from 0\n", "from 41\n"]
+    assert run.steps["patient"].outputs["output"].load() == 42
 
 
 def test_what_nobody_wants_any_more_is_removed(

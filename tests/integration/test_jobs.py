@@ -11,6 +11,7 @@ from collections import Counter
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -413,3 +414,35 @@ def test_one_step_runs_elsewhere(
     assert trace() == {"make": 1, "sum": 1}
     with pytest.raises(ConfigurationError, match="step 'work' runs on orchestrator 'nowhere', which does not exist"):
         _once(flows.work.with_options(runs_on="nowhere"), "sum")
+
+
+def when(true: Callable[[], object], do: Callable[[], object]) -> Thread:
+    """A thread that waits until something is so, and then does something."""
+
+    def wait() -> None:
+        ends = time.monotonic() + 60
+        while not true():
+            assert time.monotonic() < ends
+            time.sleep(0.02)
+        do()
+
+    thread = Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_a_job_that_is_ended_from_outside_goes_on_from_its_checkpoint(
+    processes: ProcessOrchestrator, trace: Callable[[], Counter[str]]
+) -> None:
+    """As by a machine that is taken away: what it printed is kept, and it is the infrastructure's fault."""
+    killer = when(lambda: trace()["kept"], lambda: [job.terminate() for job in processes._jobs.values()])
+    run = flows.taken_away()
+    killer.join()
+    attempts = run.steps["patient"].attempts
+    assert [(str(one.state), one.reason) for one in attempts] == [
+        ("preempted", "step 'patient' was told to end from outside, by signal 15 (SIGTERM)"),
+        ("completed", "attempt 2 of 2 after preempted"),
+    ]
+    assert [run.steps["patient"].log(one) for one in (1, 2)] == ["from 0\n", "from 41\n"]
+    assert run.steps["patient"].outputs["output"].load() == 42
+    assert trace() == {"kept": 1, "went-on": 1}

@@ -36,6 +36,8 @@ TOLD = 143
 """Exit code of a job that was told to end, or whose deadline was over: see `core.entrypoint`."""
 STALLED = 600.0
 """Seconds after which nobody will start a container that was made."""
+AGAIN = 16 << 20
+"""Bytes of output up to which it is read once more for its end."""
 _GONE = 404
 _CONFLICT = 409
 _WAITING = {"created": JobPhase.PENDING}
@@ -252,23 +254,28 @@ class DockerOrchestrator(Orchestrator):
         return state_of(found)
 
     def logs(self, handle: JobHandle, *, follow: bool = False) -> Iterator[str]:
-        """What the engine kept of stdout and stderr, line by line."""
-        client, stream = self._client(new=True), None
+        """What the engine kept of stdout and stderr, line by line.
+
+        A stream that is followed ends without a last line that has no end (moby issue 43860): that is asked for again.
+        """
+        from docker.errors import APIError  # an optional library
+
+        client, seen, size = self._client(new=True), 0, 0
         try:
             with self._told("asked"):
                 container = handle.data.get("container") or container_name(handle.job)
-                stream = client.logs(container, stdout=True, stderr=True, stream=True, follow=follow)
-                rest = b""
-                for data in stream:
-                    *lines, rest = (rest + data).split(b"\n")
-                    yield from (line.decode(errors="replace") for line in lines)
-                if rest:
-                    yield rest.decode(errors="replace")
+                last: list[bytes] = []
+                for line in _lines(client, container, follow=follow):
+                    if follow and not line.endswith(b"\n"):
+                        last = [line]
+                        break
+                    seen, size = seen + 1, size + len(line)
+                    yield _text(line)
+                if follow and size < AGAIN:
+                    with suppress(APIError):  # it is removed by now
+                        last = list(_lines(client, container, follow=False))[seen:]
+                yield from map(_text, last)
         finally:
-            if stream is not None:
-                with suppress(OSError):  # the engine has closed it
-                    stream.close()
-                stream._response.close()
             client.close()
 
     def tell(self, handle: JobHandle) -> None:
@@ -344,6 +351,25 @@ def _split(image: str) -> tuple[str, str]:
     if at or ":" not in image.rpartition("/")[2]:
         return repository, digest
     return image.rpartition(":")[0], image.rpartition(":")[2]
+
+
+def _lines(client: Any, container: str, *, follow: bool) -> Iterator[bytes]:
+    """What the engine sends of its output: lines with their ends, and what comes behind the last end."""
+    stream, rest = client.logs(container, stdout=True, stderr=True, stream=True, follow=follow), b""
+    try:
+        for data in stream:
+            *lines, rest = (rest + data).split(b"\n")
+            yield from (line + b"\n" for line in lines)
+        if rest:
+            yield rest
+    finally:
+        with suppress(OSError):  # the engine has closed it
+            stream.close()
+        stream._response.close()
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\n").decode(errors="replace")
 
 
 def _short(error: BaseException) -> str:
