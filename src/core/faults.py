@@ -35,6 +35,7 @@ FAILPOINTS = frozenset(
         "job.ended",  # driver: the job has ended and its word is read, which is not recorded
         "job.reported",  # job: what became of the attempt is durable
         "image.built",  # the engine has an image, which is not pushed
+        "image.added",  # a container on the engine has the code, no image is made of it
         "image.sent",  # an image's new layer and configuration are in the registry, no manifest names them
         "container.created",  # a job's container is there, and not started
         "container.started",  # it is started, and was told only the beginning of its bundle

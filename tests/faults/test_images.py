@@ -13,6 +13,7 @@ import faults_harness as harness
 import pytest
 
 from core import Client
+from core.builtin.image_builders.engine import connect
 from core.oci.image import read_image
 from core.oci.reference import parse_reference
 from core.oci.repository import Repository
@@ -88,7 +89,11 @@ if __name__ == "__main__":
 """
 BUILDERS = {
     "registry": {"image.built=kill": [], "image.sent=kill": ["env"]},
-    "docker": {"image.built=kill": [], "image.built=kill@2": ["env"]},  # of the environment, then of the code
+    "docker": {
+        "image.built=kill": [],
+        "image.added=kill": ["env"],
+        "image.built=kill@1": ["env"],
+    },  # the last is of the code
 }
 """Who is killed where, one after the other, and what has a name then."""
 
@@ -96,7 +101,12 @@ BUILDERS = {
 @pytest.mark.skipif(not harness.FULL, reason="CORE_FAULTS=1 plays the whole table")
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_killed_while_an_image_is_made(
-    tmp_path: Path, repository: Repository, docker_engine: DockerEngine, base_image: str, builder: str
+    tmp_path: Path,
+    repository: Repository,
+    docker_engine: DockerEngine,
+    base_image: str,
+    monkeypatch: pytest.MonkeyPatch,
+    builder: str,
 ) -> None:
     """The environment is new to engine and registry; what was named before a death is used by who comes then."""
     table = harness.Table(tmp_path, "chain", 1)
@@ -127,3 +137,24 @@ def test_killed_while_an_image_is_made(
     run = Client(str(table.home)).run()
     assert run.images[0]["reference"].startswith(f"{repository.reference}@sha256:")
     assert run.steps["say"].outputs["output"].load() == str(repository.reference)
+    swept(docker_engine, str(repository.reference), monkeypatch, left=builder == "docker")
+
+
+def swept(about: DockerEngine, reference: str, monkeypatch: pytest.MonkeyPatch, *, left: bool) -> None:
+    """Whether one container was left in which code was put; there is none when an engine has looked for such."""
+    engine = connect(about.host)
+    assert engine is not None
+    client = engine._client
+
+    def mine() -> set[str]:
+        every = client.containers.list(all=True, ignore_removed=True, filters={"name": "core-code-"})
+        return {found.id for found in every if f"WORD={reference}" in found.attrs["Config"]["Env"]}
+
+    assert len(mine()) == left
+    rows = [row for row in client.api.containers(all=True) if row["Id"] in mine()]
+    monkeypatch.setattr("core.builtin.image_builders.engine.STALLED", -60.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(client.api, "containers", lambda **_: rows)  # of other tests some are at work
+        engine.sweep()
+    assert not mine()
+    engine.close()

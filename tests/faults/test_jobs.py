@@ -242,3 +242,28 @@ def test_the_engine_is_killed_and_comes_back(tmp_path: Path, mortal: Mortal, bas
         process.kill()
         process.wait()
         table.client.close()
+
+
+@WHOLE
+@pytest.mark.parametrize("name", ["container.created", "container.started", "container.told", "job.launched"])
+def test_the_engine_is_killed_in_a_phase(tmp_path: Path, mortal: Mortal, base_image: str, name: str) -> None:
+    """The driver is held there while the engine is away, and does not know."""
+    table = Containers(tmp_path, "", DockerEngine(f"unix://{mortal.address}", "", ""), base_image)
+    process = table.begin(CORE_FAILPOINTS=f"{name}=sleep:4@1")
+    try:
+        ends = time.monotonic() + 60
+        while not table.mine():
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        time.sleep(1.0)
+        mortal.kill()
+        time.sleep(0.5)
+        mortal.start()
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+        table.check()
+        assert table.traces().keys() == {"start", "failed", "a", "b", "merge"}
+    finally:
+        process.kill()
+        process.wait()
+        table.client.close()

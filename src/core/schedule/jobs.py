@@ -22,7 +22,7 @@ from core.pact import key_of
 from core.pool.death import cancelled, timed_out
 from core.schedule.post import Post
 from core.schedule.verdict import lost, of_state, of_testimony, refused
-from core.schedule.work import Work
+from core.schedule.work import Work, quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Jobs:
         else:
             self.clear()
             if not self._bench.store.shared:  # nobody else reads of it there
-                _quietly(self._yard.mailbox.delete_run, self._bench.run)
+                quietly(self._yard.mailbox.delete_run, self._bench.run)
         self._yard.mailbox.close()
 
     def clear(self) -> None:
@@ -85,7 +85,7 @@ class Jobs:
         for thread in self._threads:
             thread.join(self._grace + SETTLE)
         for name in self._prepared:
-            _quietly(self._yard.orchestrators[name].finish, self._bench.run)
+            quietly(self._yard.orchestrators[name].finish, self._bench.run)
         self._works.clear()
         self._left.clear()
         self._prepared.clear()
@@ -380,30 +380,18 @@ class Jobs:
             self._tell(work, "timeout", now=bool(work.wish))
 
     def _ask_to_end(self, work: Work) -> None:
-        _quietly(work.orchestrator.tell, work.handle)
+        quietly(work.orchestrator.tell, work.handle)
 
     def _end(self, work: Work) -> None:
-        _quietly(work.orchestrator.cancel, work.handle)
-        _quietly(self._post.clear, work)
+        quietly(work.orchestrator.cancel, work.handle)
+        quietly(self._post.clear, work)
 
     def _drop(self, launched: Launched) -> None:
         """End the job of an owner before, with which nobody goes on."""
         orchestrator = self._yard.orchestrators.get(launched.on)
         if orchestrator is not None and launched.handle is not None:
-            _quietly(orchestrator.cancel, launched.handle)
+            quietly(orchestrator.cancel, launched.handle)
 
 
 def _key(task: Task) -> tuple[str, int]:
     return task.node.id, task.number
-
-
-def _quietly(end: Callable[[Any], None], what: Any) -> None:
-    """An orchestrator that is away ends nothing; a deadline does."""
-    for pause in (0.2, 1.0, 0.0):
-        try:
-            if what is not None:
-                end(what)
-        except Exception:  # noqa: BLE001 - border of a plugin
-            time.sleep(pause)
-        else:
-            return

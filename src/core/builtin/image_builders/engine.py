@@ -7,11 +7,11 @@ import os
 import re
 import tarfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 
 import docker
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
 from core.builtin.docker_host import address_of, knock, sdk_options
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 NOBODY = "1000:1000"
 """Who containers run as where the base would run them as root."""
+CODE = "core-code-"
+"""Beginning of the names of containers that code is put in."""
+STALLED = 600.0
+"""Seconds after which nobody is at work at one of them."""
 PAUSES = 0.5, 2.0
 """Seconds before a push is tried again: the engine tries layers again by itself, and no manifest."""
 _PASSES = re.compile(r"(HTTP status|status from \w+ request to \S+): (429|5\d\d)|toomanyrequests", re.IGNORECASE)
@@ -103,12 +107,22 @@ class Engine:
         api = self._client.api
         code.file.seek(0)
         with _told(f"put the code on {environment}"):
-            container = api.create_container(base)["Id"]
+            self.sweep()
+            container = api.create_container(base, name=f"{CODE}{os.urandom(8).hex()}")["Id"]
             try:
                 api.put_archive(container, "/", code.file)
+                failpoint("image.added")
                 return str(api.commit(container, changes=lines, message="core: code")["Id"])
             finally:
                 api.remove_container(container, v=True)
+
+    def sweep(self) -> None:
+        """Remove containers that `add` made and did not remove, for its process was killed."""
+        api = self._client.api
+        for found in api.containers(all=True, filters={"name": CODE}):
+            if found["State"] == "created" and found["Created"] < time.time() - STALLED:
+                with suppress(NotFound):  # somebody else does it
+                    api.remove_container(found["Id"], v=True)
 
     def pull(self, reference: str, login: RegistryLogin | None, platform: str) -> str:
         """The id of an image, fetched unless it is there; one for another platform is refused."""
