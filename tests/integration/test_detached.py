@@ -339,8 +339,17 @@ def test_credentials_cap_the_run(tmp_path: Path) -> None:
 
 
 @WHOLE
-def test_a_killed_driver_s_step_is_taken_over_elsewhere(cluster: Cluster) -> None:
-    """Its container goes on; who resumes the run in another home waits for it, and begins the step no second time."""
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_killed_driver_s_step_is_taken_over_elsewhere(cluster: Cluster, *, pickled: bool) -> None:
+    """Its container goes on; who resumes the run in another home waits for it, and begins the step no second time.
+
+    But for one that reports a pickle: nobody there can tell who wrote that, so it is not loaded, and the step runs again.
+    """
+    if pickled:
+        text = (cluster.work / "flow.py").read_text()
+        box = "class Box:\n    pass\n\n@pipeline"
+        text = text.replace("-> int", "-> object").replace("return sum(data)", "return Box()").replace("@pipeline", box)
+        (cluster.work / "flow.py").write_text(text)
     (cluster.folder / "slow").touch()
     run = cluster.core("a", "run", "flow.py:training", "--detach")
     cluster.until(lambda: cluster.core("a", "runs", "logs", run, "train") == "training 3 with ***")
@@ -355,8 +364,16 @@ def test_a_killed_driver_s_step_is_taken_over_elsewhere(cluster: Cluster) -> Non
     (cluster.folder / "slow").unlink()
     said, _ = resumed.communicate(timeout=60)
     assert resumed.returncode == 0, said
-    cluster.once(run)
-    assert cluster.core("a", "runs", "logs", run, "train") == "training 3 with ***"
+    if not pickled:
+        cluster.once(run)
+        assert cluster.core("a", "runs", "logs", run, "train") == "training 3 with ***"
+        return
+    attempts = cluster.show("a", run)["steps"][1]["attempts"]
+    assert [(one["state"], (one["error"] or {}).get("type")) for one in attempts] == [
+        ("failed", "JobLost"),
+        ("completed", None),
+    ]
+    cluster.until(lambda: not cluster.mine())
 
 
 PLACES = ["container.created", "container.started", "container.told", "job.launched", "job.ended"]

@@ -335,7 +335,8 @@ class Jobs:
         if testimony is None and state.exit_code == UNTOLD and not work.again:
             self._anew(work)
             return
-        result = of_testimony(task, testimony.data) if testimony is not None else of_state(task, state)
+        doubted = work.doubted
+        result = of_testimony(task, testimony.data) if testimony else of_state(task, state, doubted=doubted)
         if work.wish:
             result = self._wished(work, result)
         failpoint("job.ended")

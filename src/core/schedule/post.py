@@ -38,7 +38,10 @@ class Post:
         copied = self._believed(work, [event for event in found if event.kind in _COPIED])
         if copied:
             self._yard.tracking.append(copied)
-        return next((event for event in copied if event.kind == EventKind.ATTEMPT_RETURNED), None)
+        testimony = next((event for event in copied if event.kind == EventKind.ATTEMPT_RETURNED), None)
+        told = any(event.kind == EventKind.ATTEMPT_RETURNED for event in found)
+        work.doubted = told and work.inherited and testimony is None
+        return testimony
 
     def _believed(self, work: Work, events: list[Fact]) -> list[Fact]:
         """Those that the job itself wrote.

@@ -49,8 +49,8 @@ def of_testimony(task: Task, data: Mapping[str, Any]) -> Result:
     return Result(state, {}, error, Fault(data["fault"]), told, data["seconds"])
 
 
-def of_state(task: Task, state: JobState) -> Result:
-    """From what the orchestrator says of a job that left no word."""
+def of_state(task: Task, state: JobState, *, doubted: bool = False) -> Result:
+    """From what the orchestrator says of a job that left no word; `doubted`: of one whose word can't be believed."""
     step, code, reason = f"step {task.node.id!r}", state.exit_code, state.reason and f": {state.reason}"
     if state.phase is JobPhase.PREEMPTED or (code == SIGNALS + 15 and state.cause is JobCause.EXIT):
         return preempted(task)
@@ -67,6 +67,8 @@ def of_state(task: Task, state: JobState) -> Result:
         return _failed(overdue(task.node.id, reason))
     if state.cause is JobCause.INFRASTRUCTURE or code is None:
         return lost(task, f"its job ended without a result{reason}")
+    if doubted and code == 0:
+        return lost(task, "it ended well, but another home launched it, which alone can tell its reports from others'")
     return _of_code(task, code, reason)
 
 

@@ -92,6 +92,8 @@ class Work:
         """Whether others were left for it."""
         self.inherited = False
         """Whether an owner before launched it, perhaps of another home, which alone knows its key."""
+        self.doubted = False
+        """Whether there is a report of its end, and nobody here can tell that it is its own."""
 
     @property
     def key(self) -> tuple[str, int]:

@@ -62,6 +62,7 @@ def test_whose_word_counts(event: Event, *, inherited: bool, trusted: bool, beli
     work.inherited = inherited
     assert post.read(work) == (event if believed else None)
     assert copied == [event] * believed
+    assert work.doubted == (inherited and not believed)
 
 
 def test_what_was_left_for_a_job_is_removed_though_the_store_failed() -> None:

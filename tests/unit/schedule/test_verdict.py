@@ -42,6 +42,13 @@ def test_by_its_exit_code(code: int | None, error: type[Exception], said: str) -
     assert result.fault is (Fault.INFRASTRUCTURE if error is JobLost else Fault.USER)
 
 
+def test_one_whose_word_cannot_be_believed_runs_again_unless_it_failed() -> None:
+    result = of_state(TASK, JobState(JobPhase.SUCCEEDED, 0), doubted=True)
+    assert (type(result.error), result.fault) == (JobLost, Fault.INFRASTRUCTURE)
+    assert "another home launched it" in str(result.error)
+    assert type(of_state(TASK, JobState(JobPhase.FAILED, 9), doubted=True).error) is StepCrashed
+
+
 def test_one_that_was_told_to_end_was_taken_away() -> None:
     for state in (JobState(JobPhase.FAILED, entrypoint.TOLD), JobState(JobPhase.PREEMPTED, 1)):
         result = of_state(TASK, state)
