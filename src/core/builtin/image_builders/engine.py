@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 
 import docker
-from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 from requests.exceptions import RequestException
 
 from core.builtin.docker_host import address_of, knock, sdk_options
@@ -121,7 +121,7 @@ class Engine:
         api = self._client.api
         for found in api.containers(all=True, filters={"name": CODE}):
             if found["State"] == "created" and found["Created"] < time.time() - STALLED:
-                with suppress(NotFound):  # somebody else does it
+                with suppress(APIError):  # somebody else does it
                     api.remove_container(found["Id"], v=True)
 
     def pull(self, reference: str, login: RegistryLogin | None, platform: str) -> str:
