@@ -129,3 +129,9 @@ def test_a_driver_reaches_the_engine_and_is_gone_when_it_ends(tmp_path: Path) ->
     assert (host["AutoRemove"], host["Binds"]) == (True, [f"{socket}:{socket}"])
     assert host["GroupAdd"] == [str(socket.stat().st_gid)]
     assert asked(Job("0197/driver", ("python",), driver=True), host="tcp://there:1")[1]["Binds"] == []
+
+
+def test_a_driver_is_no_container_of_the_run_that_its_image_was_made_for() -> None:
+    """Images tell which run first wanted them, and containers have the labels of their images: ended with that run."""
+    config, _ = asked(Job("0198/driver", ("python",), labels={"driver": "0198"}, driver=True))
+    assert (config["Labels"]["core.run"], config["Labels"]["core.driver"]) == ("", "0198")

@@ -50,7 +50,8 @@ def container_config(client: Any, job: Job, image: str, settings: Any) -> dict[s
         host["mem_limit"] = host["memswap_limit"] = _memory(resources.memory)
     if resources is not None and resources.accelerators is not None:
         host["device_requests"] = [DeviceRequest(count=_count(resources.accelerators), capabilities=[["gpu"]])]
-    labels = {f"core.{name}": value for name, value in job.labels.items()}
+    labels = {NAMES["run"]: ""}  # else it has that of its image: of the run that first wanted it
+    labels |= {f"core.{name}": value for name, value in job.labels.items()}
     labels |= {NAMES["job"]: job.id, NAMES["deadline"]: str(job.deadline or "")}
     user = settings.user
     if not user and job.folders:
