@@ -46,3 +46,13 @@ def test_a_store_that_is_away_is_not_waited_for(tmp_path, capfd):
         area._rate = 0.0
     assert len(JournalTrackingStore(area.inner).events(run_id(1))) == 2
     assert capfd.readouterr().err == ""
+
+
+def test_the_journal_is_looked_at_now_and_then_only(tmp_path, monkeypatch):
+    monkeypatch.setattr("core.builtin.journal.mirror.LOOK", 0.2)
+    area, looks = MemoryArtifactStore(), []
+    names = area.names
+    monkeypatch.setattr(area, "names", lambda folder: looks.append(folder) or names(folder))
+    with owned(tmp_path, area):
+        time.sleep(1.1)
+        assert 2 <= len(looks) <= 20

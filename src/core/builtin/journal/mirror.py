@@ -309,7 +309,7 @@ class Scribe:
             exchange.leases.release(lease)
         elif at - self._looked >= min(LOOK, self._seconds / 6):
             self._look()
-            self._looked = now
+            self._looked = at
 
     def _push(self) -> None:
         with self._lock:
