@@ -104,7 +104,7 @@ class Interruptible:
         """Tell the step or interrupt it; later, while core is at work: what it records or stores is not to be torn."""
         if self._held and self._count < 3:
             return
-        if self._count < 3 and _at_work(frame):
+        if (self._count < 3 and _at_work(frame)) or (self._count == 1 and _is_whole(frame)):
             self._alarm(self._again, BRIEFLY)
             return
         step = running()
@@ -134,6 +134,17 @@ class Interruptible:
 def doze(wait: Callable[[Any], T], seconds: float | None) -> T:
     """`wait(seconds)`: the one place of core's own where an interruption may be raised."""
     return wait(seconds)
+
+
+def whole(work: Callable[[], T]) -> T:
+    """`work()`: a library does it for core, and the first signal waits for it: torn, it would leave something open."""
+    return work()
+
+
+def _is_whole(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not whole.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _at_work(frame: FrameType | None) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.builtin.stores.retry import Patience
-from core.interrupt import Interruptible, doze
+from core.interrupt import Interruptible, doze, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -53,6 +53,17 @@ def test_what_core_is_at_is_finished_first() -> None:
 
 def test_the_third_signal_waits_for_nothing() -> None:
     assert passed([at_work, at_work, at_work]) == [1, 2]
+
+
+def test_what_a_library_does_for_core_is_finished_first_and_the_second_signal_waits_for_nothing() -> None:
+    def library() -> None:
+        interrupt()
+        done.append(1)
+
+    done: list[int] = []
+    assert passed([partial(whole, library), partial(time.sleep, 20)]) == [1]
+    assert passed([partial(whole, lambda: (library(), library()))]) == []
+    assert done == [1, 1]
 
 
 def test_a_wait_of_core_is_interrupted_at_once() -> None:

@@ -14,7 +14,7 @@ from threading import Thread
 from core.bundle import LIFE, START, UNTOLD, bundle_of, job_of, pack
 from core.errors import CoreError, ImageUnavailable, InfrastructureError, LeaseLostError, StoreError
 from core.faults import failpoint
-from core.interrupt import doze
+from core.interrupt import doze, whole
 from core.model.event import EventKind
 from core.model.job import ENDED_JOB, Job, JobHandle, JobPhase, JobState
 from core.model.states import StepState
@@ -289,7 +289,8 @@ class Jobs:
                 by.setdefault(work.on, []).append(work)
         for works in by.values():
             try:
-                states = works[0].orchestrator.state([work.handle for work in works if work.handle])
+                handles = [work.handle for work in works if work.handle]
+                states = whole(partial(works[0].orchestrator.state, handles))
             except Exception as error:  # noqa: BLE001 - border of a plugin: it may be away for a while
                 for work in works:
                     self._unreachable(work, error)

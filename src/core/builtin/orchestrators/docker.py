@@ -363,9 +363,11 @@ def _lines(client: Any, container: str, *, follow: bool) -> Iterator[bytes]:
         if rest:
             yield rest
     finally:
-        with suppress(OSError):  # the engine has closed it
-            stream.close()
-        stream._response.close()
+        try:
+            with suppress(OSError):  # the engine has closed it
+                stream.close()
+        finally:
+            stream._response.close()
 
 
 def _text(line: bytes) -> str:
