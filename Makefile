@@ -20,7 +20,7 @@ help:
 	@echo "make resilience        set up, then watch runs being killed, and going on"
 	@echo "make test              set up, then run the whole suite (ARGS='-k name' to choose)"
 	@echo "make test-faults       the whole table of faults, and all that is small in 'make test' at its full size (a quarter of an hour)"
-	@echo "make test-faults-runs  the part of it that needs neither engine nor cloud (three minutes)"
+	@echo "make test-faults-runs  the part of it that needs neither engine nor cloud (five minutes)"
 	@echo "make check             ruff, mypy, import-linter"
 	@echo "make format            let ruff lay out the code"
 	@echo "make bench             measure every budget: a table, and benchmarks/results.json"

@@ -274,11 +274,11 @@ def deadline_of(components: Sequence[Component]) -> tuple[float, str]:
         if given.expires_at - MARGIN - LEAST < time.time():
             minutes = (given.expires_at - time.time()) / 60
             raise ConfigurationError(
-                f"{credentials_of(component)} end in {minutes:.0f} minutes: too soon for a run that gets no others",
+                f"{credentials_of(component)} end in {minutes:.0f} minutes: too soon to leave a run alone with them",
                 "let the connector give them for longer, or run it without --detach",
             )
         deadline = given.expires_at - MARGIN
-        because = f"{credentials_of(component)} end, unless its machine there renews them by a role of its own"
+        because = f"{credentials_of(component)} end then, unless the machine it runs on has a role that opens the same"
     return deadline, because
 
 

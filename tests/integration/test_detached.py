@@ -330,9 +330,11 @@ def test_credentials_cap_the_run(tmp_path: Path) -> None:
     store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"}, time.time() + 3600)
     deadline, because = deadline_of([store])
     assert 3500 < deadline - time.time() < 3600
-    assert because.startswith("credentials of artifact store 'default' end, unless its machine there renews them")
+    assert because.startswith(
+        "credentials of artifact store 'default' end then, unless the machine it runs on has a role"
+    )
     store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"}, time.time() + 200)
-    with pytest.raises(ConfigurationError, match="end in 3 minutes: too soon for a run that gets no others"):
+    with pytest.raises(ConfigurationError, match="end in 3 minutes: too soon to leave a run alone with them"):
         deadline_of([store])
     store.credentials = lambda: Credentials("s3-bucket", "", {"token": "x"})
     assert deadline_of([store])[1] == ""

@@ -101,7 +101,7 @@ def ended(aws, tmp_path, monkeypatch, capsys):
         capsys.readouterr()
         assert main(["run", "flow_identity.py:long", "--detach"]) == 0
         name, said = capsys.readouterr()
-        assert "unless its machine there renews them by a role of its own" in said
+        assert "end then, unless the machine it runs on has a role that opens the same" in said
         aws.lifetime(role, 3600)
         return shown(name.strip())
 
